@@ -1,0 +1,53 @@
+/** What the rest of the core sees of SQLite: one connection, prepared statements, numbers instead of BigInt. */
+
+/** A prepared statement. Indices of parameters and columns start at 0. */
+export interface Statement {
+  /** Integers up to 2^53 are stored as INTEGER, others as REAL. */
+  bindNumber(index: number, value: number): void;
+  bindText(index: number, value: string): void;
+  /** Copies `bytes` (or its part from `start` to `end`). */
+  bindBlob(index: number, bytes: Uint8Array, start?: number, end?: number): void;
+  bindNull(index: number): void;
+  /** Goes to the next row; false at the end, and then the statement is reset. */
+  step(): boolean;
+  /** Runs to the end and resets. */
+  run(): void;
+  isNull(column: number): boolean;
+  number(column: number): number;
+  text(column: number): string;
+  /** A copy that the caller owns. */
+  blob(column: number): Uint8Array;
+  /** Back to before the first row; bindings stay. */
+  reset(): void;
+  finalize(): void;
+}
+
+/** One connection to one file, exclusive. */
+export interface Database {
+  /** Statements separated by `;`, without results. */
+  exec(sql: string): void;
+  /** Throws `StoreError` `SQLITE_FAILED` with SQLite's message and the SQL. */
+  prepare(sql: string): Statement;
+  /** Rows changed by the last statement. */
+  changes(): number;
+  /** Whether a transaction is open. */
+  readonly inTransaction: boolean;
+  /** Everything committed before the call is durable when it fulfils; calls under way share one flush of the device. */
+  flush(): Promise<void>;
+  /** Moves the WAL into the file, as far as it goes. */
+  checkpoint(): void;
+  /** Bytes of SQLite's memory. */
+  readonly memoryBytes: number;
+  /** Checkpoints and closes; a second call does nothing. */
+  close(): void;
+}
+
+/** How a database is opened. */
+export interface DatabaseOptions {
+  /** Only for a new file. @default 4096 */
+  readonly pageBytes?: number;
+  /** @default 16 MiB */
+  readonly cacheBytes?: number;
+  /** `wal`, or `memory` for disks with a transaction of their own. @default "wal" */
+  readonly journal?: "wal" | "memory";
+}
