@@ -1,0 +1,99 @@
+/**
+ * What Node, Bun and Deno share of the `Runtime` contract, by Web APIs and the modules of Node that all three have. Each adapter adds its name, its HTTP server and its lock.
+ */
+import * as fs from "node:fs";
+import { createRequire } from "node:module";
+import * as path from "node:path";
+import process from "node:process";
+import { setImmediate } from "node:timers";
+import { ExternalError, messageOf } from "../../src/base/errors.ts";
+import type { Runtime, ServeOptions, Server, Timer } from "../../src/runtime/runtime.ts";
+import { webBase } from "../../src/runtime/web.ts";
+import { FileDisk } from "./file-disk.ts";
+import type { LockHost } from "./lock.ts";
+
+/** What one adapter brings. */
+export interface ProcessHost {
+  readonly name: string;
+  readonly version: string;
+  serve(options: ServeOptions): Promise<Server>;
+  readonly openGuard: LockHost["openGuard"];
+}
+
+/** The longest delay a host's timer takes. */
+const TIMER_DELAY_MAX_MS = 2 ** 31 - 1;
+
+const modules = new Map<"sqlite" | "vfs", Promise<WebAssembly.Module>>();
+
+/** A `Runtime` over one process. */
+export function processRuntime(host: ProcessHost): Runtime {
+  const lockHost: LockHost = {
+    openGuard: host.openGuard,
+    description: `${path.basename(process.argv[1] ?? host.name)} on ${host.name} ${host.version}`,
+    syncsDirectories: process.platform !== "win32",
+  };
+  return Object.freeze({
+    name: host.name,
+    version: host.version,
+    capabilities: Object.freeze({ keepsFiles: true, listens: true, hasProcess: true }),
+    now: () => Date.now(),
+    monotonic: () => performance.now(),
+    setTimer,
+    yield: () => new Promise<void>((resolve) => void setImmediate(resolve)),
+    ...webBase({ webCrypto: globalThis.crypto }),
+    env: (name: string) => process.env[name],
+    disk: (directory: string) => new FileDisk({ name: host.name, directory: path.resolve(directory), lockHost }),
+    wasm,
+    serve: (options: ServeOptions) => host.serve(options),
+    onSignal,
+    print,
+  });
+}
+
+function setTimer(fn: () => void, delayMs: number): Timer {
+  const due = performance.now() + Math.max(0, delayMs);
+  let handle = setTimeout(tick, Math.min(Math.max(0, delayMs), TIMER_DELAY_MAX_MS));
+  function tick(): void {
+    // Hosts fire up to a millisecond early, and a delay may be longer than they take at once.
+    const restMs = due - performance.now();
+    if (restMs <= 0) return fn();
+    handle = setTimeout(tick, Math.min(Math.ceil(restMs), TIMER_DELAY_MAX_MS));
+  }
+  return { cancel: () => clearTimeout(handle) };
+}
+
+function wasm(name: "sqlite" | "vfs"): Promise<WebAssembly.Module> {
+  let compiled = modules.get(name);
+  if (compiled === undefined) {
+    compiled = compile(name);
+    modules.set(name, compiled);
+  }
+  return compiled;
+}
+
+async function compile(name: "sqlite" | "vfs"): Promise<WebAssembly.Module> {
+  try {
+    const file = name === "sqlite" ? createRequire(import.meta.url).resolve("@sqlite.org/sqlite-wasm/sqlite3.wasm") : new URL("../../src/sqlite/vfs.wasm", import.meta.url);
+    return await WebAssembly.compile(await fs.promises.readFile(file));
+  } catch (cause) {
+    modules.delete(name);
+    throw new ExternalError("RUNTIME_UNSUPPORTED", `Cannot load the WebAssembly module "${name}": ${messageOf(cause)}`, { cause });
+  }
+}
+
+function onSignal(handler: (signal: "SIGTERM" | "SIGINT") => void): () => void {
+  const signals = ["SIGTERM", "SIGINT"] as const;
+  const listeners = signals.map((signal) => {
+    const listener = (): void => handler(signal);
+    process.on(signal, listener);
+    return () => process.off(signal, listener);
+  });
+  return () => {
+    for (const stop of listeners) stop();
+  };
+}
+
+function print(line: string, stream: "out" | "error" = "out"): void {
+  const target = stream === "out" ? process.stdout : process.stderr;
+  target.write(`${line}\n`);
+}
