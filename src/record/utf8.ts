@@ -29,7 +29,7 @@ export function readUtf8(bytes: Uint8Array, start: number, end: number): string 
     if (text !== null) return text;
   }
   try {
-    return decoder.decode(bytes.subarray(start, end));
+    return decoder.decode(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end));
   } catch (cause) {
     throw new DecodeError("CODEC_FAILED", `Cannot read ${end - start} bytes as text: they are not UTF-8`, { cause });
   }
