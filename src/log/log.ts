@@ -7,7 +7,8 @@
  * - **L2** A reader gives each record of its partition once, in position order, from where it was opened; never a record of an append or commit that failed, and never one before
  *   its append or commit has happened as a whole.
  * - **L3** `append` resolves once its records are durable (as far as the log is); the records of one call to one partition lie together, in order.
- * - **L4** `commit` is all or nothing: outputs, changelog and positions, and, where `holdsState`, what `apply` wrote. A throw from `apply` undoes it all.
+ * - **L4** `commit` is all or nothing: outputs, changelog and positions, and, where `holdsState`, what `apply` wrote. There, a throw from `apply` undoes it all;
+ *   elsewhere the commit stands, the throw comes through, and local state must be restored.
  * - **L5** `commit` calls `apply` once: inside of its transaction where `holdsState`, else after it has happened, with the positions after the last changelog record.
  * - **L6** Committed positions are what the last commit of the group said, over restarts; a partition never committed has none.
  * - **L7** A commit with a membership that no longer owns one of its partitions is refused as a whole with `FencedError`.

@@ -190,7 +190,8 @@ class MemoryLog implements Log {
     this.#checkOpen("read committed positions");
     const positions = this.#committed.get(group);
     return partitions.flatMap(({ topic, partition }) => {
-      const position = positions?.get(this.#partition({ topic, partition }, "read committed positions"));
+      const of = this.#partition({ topic, partition }, "read committed positions");
+      const position = positions?.get(of);
       return position === undefined ? [] : [{ topic, partition, position }];
     });
   }
