@@ -1,17 +1,17 @@
 /**
  * The `Disk` of Node, Bun and Deno: files below one directory, by synchronous reads and writes at positions, and `fdatasync` off the thread.
  *
- * A file's directory entry is made durable by the first sync of the file through this disk (D4), so that opening stays cheap.
+ * Opening a file makes nothing durable: the first sync or flush of the file through this disk also syncs the directories above it (D4).
  */
-import { StoreError } from "../../src/base/errors.ts";
 import type { Disk, DiskFile, DiskLock, LockHolder } from "../../src/runtime/disk.ts";
-import { diskFailure, guarded } from "./disk-failure.ts";
+import { guarded } from "./disk-failure.ts";
 import { checkDiskPath } from "./disk-path.ts";
 import type { FileSystem } from "./file-system.ts";
 import { machineFileSystem, openFlags } from "./file-system.ts";
-import { FlushQueue } from "./flush-queue.ts";
+import { EntryKeeper, parentOf } from "./directory-entries.ts";
+import { OpenFile } from "./open-file.ts";
 import type { LockHost } from "./lock.ts";
-import { readLockHolder, takeLock } from "./lock.ts";
+import { readLockHolder, takeLock, withoutLocks } from "./lock.ts";
 
 /** How a {@linkcode FileDisk} is built. */
 export interface FileDiskOptions {
@@ -31,51 +31,54 @@ export class FileDisk implements Disk {
   readonly #root: string;
   readonly #fs: FileSystem;
   readonly #lockHost: LockHost;
-  /** Paths whose directory entry is known to be durable. */
-  readonly #durable = new Set<string>();
-  /** Directories above the root that were made here, whose entries the first sync must make durable. */
-  readonly #madeAbove = new Set<string>();
+  readonly #entries: EntryKeeper;
 
   constructor({ name, directory, lockHost, fileSystem = machineFileSystem }: FileDiskOptions) {
     this.name = name;
     this.#root = directory;
     this.#fs = fileSystem;
     this.#lockHost = lockHost;
+    this.#entries = new EntryKeeper({ root: directory, fileSystem, syncsDirectories: lockHost.syncsDirectories });
   }
 
   open(path: string, { create = true }: { readonly create?: boolean } = {}): DiskFile {
     const full = this.#full(path);
-    if (create) this.#makeParents(path);
-    const descriptor = guarded("open", path, () => this.#fs.open(full, create ? openFlags.create : openFlags.readWrite, FILE_MODE));
-    return new OpenFile(this.#fs, descriptor, path, () => this.#makeEntryDurable(path));
+    const descriptor = guarded("open", path, () => {
+      if (!create) return this.#fs.open(full, openFlags.readWrite, FILE_MODE);
+      if (!this.#fs.isFile(full)) {
+        this.#entries.forget(path);
+        this.#makeParents(full);
+      }
+      return this.#fs.open(full, openFlags.create, FILE_MODE);
+    });
+    return new OpenFile({ fileSystem: this.#fs, descriptor, path, entries: this.#entries });
   }
 
   exists(path: string): boolean {
     const full = this.#full(path);
-    return guarded("look for", path, () => this.#fs.exists(full));
+    return guarded("look for", path, () => this.#fs.isFile(full));
   }
 
   delete(path: string): void {
     const full = this.#full(path);
-    if (!this.#fs.exists(full)) return;
     guarded("delete", path, () => {
-      this.#durable.delete(path);
+      if (!this.#fs.isFile(full)) return;
+      this.#entries.forget(path);
       this.#fs.remove(full);
-      this.#syncDirectory(parentOf(full));
+      // A journal that comes back after loss of power would undo what was committed after its deletion.
+      this.#entries.syncParent(path);
     });
   }
 
   list(): readonly string[] {
     const names: string[] = [];
-    guarded("list", ".", () => {
-      if (this.#fs.exists(this.#root)) this.#collect(this.#root, "", names);
-    });
+    guarded("list", this.#root, () => this.#collect(this.#root, "", names));
     return names.sort();
   }
 
   lock(path: string, facts?: Readonly<Record<string, string>>): DiskLock {
     const full = this.#full(path);
-    this.#makeParents(path);
+    guarded("lock", path, () => this.#makeParents(full));
     return takeLock(this.#lockHost, { full, path, ...(facts === undefined ? {} : { facts }) });
   }
 
@@ -88,142 +91,15 @@ export class FileDisk implements Disk {
     return `${this.#root}/${path}`;
   }
 
-  #makeParents(path: string): void {
-    guarded("make the directory of", path, () => {
-      const directory = parentOf(`${this.#root}/${path}`);
-      if (this.#fs.exists(directory)) return;
-      const first = this.#fs.makeDirectory(directory);
-      if (first !== undefined && this.#root.startsWith(first)) {
-        for (let made = this.#root; made.length >= first.length; made = parentOf(made)) this.#madeAbove.add(parentOf(made));
-      }
-    });
-  }
-
-  #makeEntryDurable(path: string): void {
-    if (this.#durable.has(path)) return;
-    for (let directory = parentOf(`${this.#root}/${path}`); directory.length > this.#root.length; directory = parentOf(directory)) this.#syncDirectory(directory);
-    this.#syncDirectory(this.#root);
-    // The root may have been made by an earlier process that died before it synced: its own entry is always made durable once.
-    this.#madeAbove.add(parentOf(this.#root));
-    for (const directory of this.#madeAbove) this.#syncDirectory(directory);
-    this.#durable.add(path);
-  }
-
-  #syncDirectory(directory: string): void {
-    if (!this.#lockHost.syncsDirectories) return;
-    const descriptor = this.#fs.open(directory, openFlags.read, 0);
-    try {
-      this.#fs.sync(descriptor);
-    } finally {
-      this.#fs.close(descriptor);
-    }
+  #makeParents(full: string): void {
+    const made = this.#fs.makeDirectory(parentOf(full));
+    if (made !== undefined) this.#entries.madeDirectory(made);
   }
 
   #collect(directory: string, prefix: string, names: string[]): void {
-    for (const entry of this.#fs.entries(directory)) {
+    for (const entry of withoutLocks(this.#fs.entries(directory))) {
       if (entry.isDirectory) this.#collect(`${directory}/${entry.name}`, `${prefix}${entry.name}/`, names);
       else names.push(prefix + entry.name);
     }
   }
-}
-
-class OpenFile implements DiskFile {
-  readonly #fs: FileSystem;
-  readonly #descriptor: number;
-  readonly #path: string;
-  readonly #makeEntryDurable: () => void;
-  readonly #flushes: FlushQueue;
-  #isClosed = false;
-
-  constructor(fs: FileSystem, descriptor: number, path: string, makeEntryDurable: () => void) {
-    this.#fs = fs;
-    this.#descriptor = descriptor;
-    this.#path = path;
-    this.#makeEntryDurable = makeEntryDurable;
-    this.#flushes = new FlushQueue(() => this.#flushOnce());
-  }
-
-  read(into: Uint8Array, position: number): number {
-    this.#check("read");
-    return guarded("read", this.#path, () => {
-      let done = 0;
-      while (done < into.length) {
-        const count = this.#fs.read(this.#descriptor, into, done, into.length - done, position + done);
-        if (count === 0) break;
-        done += count;
-      }
-      return done;
-    });
-  }
-
-  write(from: Uint8Array, position: number): void {
-    this.#check("write");
-    guarded("write", this.#path, () => {
-      for (let done = 0; done < from.length; ) done += this.#fs.write(this.#descriptor, from, done, from.length - done, position + done);
-    });
-  }
-
-  truncate(size: number): void {
-    this.#check("truncate");
-    guarded("truncate", this.#path, () => this.#fs.truncate(this.#descriptor, size));
-  }
-
-  size(): number {
-    this.#check("measure");
-    return guarded("measure", this.#path, () => this.#fs.size(this.#descriptor));
-  }
-
-  sync(): void {
-    this.#check("sync");
-    if (this.#flushes.failure !== null) throw this.#flushes.failure.error;
-    try {
-      guarded("sync", this.#path, () => {
-        this.#fs.dataSync(this.#descriptor);
-        this.#makeEntryDurable();
-      });
-    } catch (error) {
-      this.#flushes.fail(error);
-      throw error;
-    }
-  }
-
-  flush(): Promise<void> {
-    if (this.#isClosed) return Promise.reject(this.#closedError("flush"));
-    return this.#flushes.flush();
-  }
-
-  close(): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    // The descriptor's number would be given to the next file while the device still flushes it.
-    if (!this.#flushes.isBusy) return guarded("close", this.#path, () => this.#fs.close(this.#descriptor));
-    void this.#flushes.settled().then(() => this.#fs.close(this.#descriptor));
-  }
-
-  #flushOnce(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#fs.dataFlush(this.#descriptor, (error) => {
-        try {
-          if (error !== null && error !== undefined) throw error;
-          this.#makeEntryDurable();
-          resolve();
-        } catch (cause) {
-          reject(diskFailure("flush", this.#path, cause));
-        }
-      });
-    });
-  }
-
-  #check(operation: string): void {
-    if (this.#isClosed) throw this.#closedError(operation);
-  }
-
-  #closedError(operation: string): StoreError {
-    return new StoreError("DISK_FAILED", `Cannot ${operation} "${this.#path}": the file was closed`, { details: { operation, path: this.#path } });
-  }
-}
-
-function parentOf(path: string): string {
-  const end = path.lastIndexOf("/");
-  return end <= 0 ? "/" : path.slice(0, end);
 }

@@ -17,11 +17,14 @@ export interface FileSystem {
   dataSync(descriptor: number): void;
   /** fdatasync off the thread. */
   dataFlush(descriptor: number, done: (error: Error | null) => void): void;
-  exists(path: string): boolean;
+  /** fsync off the thread. */
+  flush(descriptor: number, done: (error: Error | null) => void): void;
+  /** Whether there is a file, not a directory. */
+  isFile(path: string): boolean;
   /** Makes a directory with its parents; the first one made, or undefined. */
   makeDirectory(path: string): string | undefined;
   remove(path: string): void;
-  /** Files and directories of a directory. */
+  /** Files and directories of a directory; empty where there is none. */
   entries(path: string): readonly { readonly name: string; readonly isDirectory: boolean }[];
 }
 
@@ -43,8 +46,24 @@ export const machineFileSystem: FileSystem = Object.freeze({
   sync: (descriptor: number) => fs.fsyncSync(descriptor),
   dataSync: (descriptor: number) => fs.fdatasyncSync(descriptor),
   dataFlush: (descriptor: number, done: (error: Error | null) => void) => fs.fdatasync(descriptor, done),
-  exists: (path: string) => fs.existsSync(path),
+  flush: (descriptor: number, done: (error: Error | null) => void) => fs.fsync(descriptor, done),
+  isFile,
   makeDirectory: (path: string) => fs.mkdirSync(path, { recursive: true }),
   remove: (path: string) => fs.rmSync(path, { force: true }),
-  entries: (path: string) => fs.readdirSync(path, { withFileTypes: true }).map((entry) => ({ name: entry.name, isDirectory: entry.isDirectory() })),
+  entries,
 });
+
+function isFile(path: string): boolean {
+  try {
+    return fs.statSync(path).isFile();
+  } catch (cause) {
+    const { code } = cause as { code?: unknown };
+    if (code === "ENOENT" || code === "ENOTDIR") return false;
+    throw cause;
+  }
+}
+
+function entries(path: string): readonly { readonly name: string; readonly isDirectory: boolean }[] {
+  if (!fs.existsSync(path)) return [];
+  return fs.readdirSync(path, { withFileTypes: true }).map((entry) => ({ name: entry.name, isDirectory: entry.isDirectory() }));
+}

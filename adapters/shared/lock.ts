@@ -1,7 +1,7 @@
 /**
  * The exclusive lock of a path (D7), in two files:
  *
- * - `<path>.guard` is an empty file on which the operating system holds a lock for as long as the process lives. A killed holder is released by the kernel, so there is no take-over to race
+ * - `<path>.millrace-guard` is an empty file on which the operating system holds a lock for as long as the process lives. A killed holder is released by the kernel, so there is no take-over to race
  *   for, no process id that was given anew, and containers that share a directory but not their process ids exclude each other.
  * - `<path>` says who holds it: JSON, mode 0600. It is written and removed only by whoever holds the guard.
  *
@@ -12,7 +12,7 @@ import * as fs from "node:fs";
 import { StoreError } from "../../src/base/errors.ts";
 import type { DiskLock, LockHolder } from "../../src/runtime/disk.ts";
 import { diskFailure, guarded } from "./disk-failure.ts";
-import { processIdentity, isAlive } from "./process-identity.ts";
+import { isAlive, processIdentity } from "./process-identity.ts";
 
 /** What locks need of a host. */
 export interface LockHost {
@@ -36,6 +36,9 @@ const GUARD_WAIT_MS = 250;
 
 const VERSION = 1;
 
+const GUARD_SUFFIX = ".millrace-guard";
+const DRAFT_SUFFIX = ".millrace-draft";
+
 /** What `<path>` holds. */
 interface HolderFile extends LockHolder {
   readonly version: number;
@@ -47,6 +50,12 @@ interface HolderFile extends LockHolder {
 
 /** Paths held by this process: a second taker inside of it is refused without asking the guard. */
 const heldHere = new Set<string>();
+
+/** Leaves the files of locks out of the names in one directory. */
+export function withoutLocks<T extends { readonly name: string }>(entries: readonly T[]): readonly T[] {
+  const guards = new Set(entries.filter(({ name }) => name.endsWith(GUARD_SUFFIX)).map(({ name }) => name.slice(0, -GUARD_SUFFIX.length)));
+  return entries.filter(({ name }) => !guards.has(name) && !name.endsWith(GUARD_SUFFIX) && !name.endsWith(DRAFT_SUFFIX));
+}
 
 /** Takes the lock of a path, or throws `DISK_LOCKED`. */
 export function takeLock(host: LockHost, place: LockPlace): DiskLock {
@@ -96,7 +105,7 @@ class HeldLock implements DiskLock {
 }
 
 function guardPath(place: LockPlace): string {
-  return `${place.full}.guard`;
+  return place.full + GUARD_SUFFIX;
 }
 
 function isGuardFree(host: LockHost, place: LockPlace): boolean {
@@ -114,7 +123,7 @@ function writeHolderFile(host: LockHost, place: LockPlace): void {
     ...(place.facts === undefined ? {} : { facts: place.facts }),
   };
   // By rename, so that nobody reads half of it.
-  const draft = `${place.full}.draft`;
+  const draft = place.full + DRAFT_SUFFIX;
   fs.rmSync(draft, { force: true });
   fs.writeFileSync(draft, `${JSON.stringify(holder)}\n`, { mode: 0o600, flag: "wx" });
   fs.renameSync(draft, place.full);

@@ -42,7 +42,7 @@ export function processRuntime(host: ProcessHost): Runtime {
     yield: () => new Promise<void>((resolve) => void setImmediate(resolve)),
     ...webBase({ webCrypto: globalThis.crypto }),
     env: (name: string) => process.env[name],
-    disk: (directory: string) => new FileDisk({ name: host.name, directory: path.resolve(directory), lockHost }),
+    disk: (directory: string) => new FileDisk({ name: host.name, directory: path.resolve(directory).replaceAll(path.sep, "/"), lockHost }),
     wasm,
     serve: (options: ServeOptions) => host.serve(options),
     onSignal,
