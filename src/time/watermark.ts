@@ -7,9 +7,9 @@
 /** The clock of an input partition: the largest timestamp among its processed records, this one included, minus the delay. */
 export class PartitionClock {
   /** ms; -Infinity before the first record. */
-  watermark = -Infinity;
+  watermark: number;
   /** An idle partition holds no task back. A record, or a carried clock, that moves it ends that. */
-  isIdle = false;
+  isIdle: boolean = false;
   readonly #delayMs: number;
 
   /** `watermark`: as it was checkpointed. */
