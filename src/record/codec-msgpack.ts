@@ -44,6 +44,16 @@ export function msgpack<V = unknown, Input = V>(schema?: Schema<V, Input>): Code
   return schema === undefined ? plainMsgpack as Codec<V, Input> : checkedCodec(plainMsgpack, schema);
 }
 
+/** A value as {@linkcode msgpack} writes it. Throws DecodeError `CODEC_FAILED`. */
+export function packValue(value: unknown): Uint8Array {
+  return plainMsgpack["~codec"].encode(value) as Uint8Array;
+}
+
+/** A value as {@linkcode msgpack} reads it. Throws DecodeError `CODEC_FAILED`. */
+export function unpackValue(bytes: Uint8Array): unknown {
+  return plainMsgpack["~codec"].decode(bytes);
+}
+
 function writeMsgpack(value: unknown): Uint8Array {
   // A copy, for the packer's pool is written over by the next call and is a Buffer where there are Buffers.
   return new Uint8Array(packr.pack(outgoing(value, 0), RESET_BUFFER_MODE));
