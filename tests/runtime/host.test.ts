@@ -17,17 +17,4 @@ describe("hostRuntime()", () => {
 
     expect(answer).toBe("hello 127.0.0.1");
   });
-
-  test.each(["node", "bun", "deno"] as const)("D7 lock() is refused while a process of %s lives and given when it was killed", async (name) => {
-    const disk = runtime.disk(`${temp.path}/${name}`);
-    const program = spawnProgram(name, fixture, [`${temp.path}/${name}`]);
-    expect([await program.line(), program.stderr()]).toEqual(["held", ""]);
-
-    expect(disk.lockHolder("store.lock")?.processId).toBe(program.pid);
-    expect(() => disk.lock("store.lock")).toThrow(`process ${program.pid} `);
-    program.kill("SIGKILL");
-    await program.exited;
-    expect(disk.lockHolder("store.lock")).toBe(null);
-    disk.lock("store.lock").release();
-  });
 });
