@@ -3,6 +3,13 @@
  */
 import { isStreamError, messageOf } from "../base/errors.ts";
 
+/** Where a record lies. */
+export interface RecordPlace {
+  readonly topic: string;
+  readonly partition: number;
+  readonly position: number;
+}
+
 /** What is told of an error. */
 export interface ErrorFacts {
   readonly name: string;
@@ -14,51 +21,66 @@ export interface ErrorFacts {
   readonly cause: ErrorFacts | null;
 }
 
-/** Something that happened. `step` is the operator, resolver or agent; topic, partition and position say which record. */
-export type StreamEvent =
+/** Something that happened. */
+export type ObservedEvent =
   | { readonly type: "appStarted"; readonly app: string; readonly runtime: string; readonly tasks: number }
   | { readonly type: "appStopped"; readonly app: string; readonly reason: string }
   | { readonly type: "listening"; readonly url: string; readonly isLoopback: boolean }
-  | { readonly type: "taskStarted"; readonly task: string; readonly restoredRecords?: number; readonly durationMs?: number }
-  | { readonly type: "taskStopped"; readonly task: string; readonly reason: string; readonly error?: ErrorFacts }
-  | { readonly type: "taskStuck"; readonly task: string; readonly step: string | null; readonly ageMs: number }
+  | { readonly type: "taskStarted"; readonly task: string; readonly restoredRecords: number; readonly durationMs: number }
+  | { readonly type: "taskStopped"; readonly task: string; readonly reason: string; readonly error: ErrorFacts | null }
+  | { readonly type: "taskStuck"; readonly task: string; readonly step: string | null; readonly record: RecordPlace | null; readonly ageMs: number }
   | { readonly type: "partitionsChanged"; readonly assigned: readonly string[]; readonly revoked: readonly string[] }
-  | { readonly type: "recordSkipped"; readonly step: string; readonly reason: string; readonly message: string }
-  | { readonly type: "recordLate"; readonly step: string; readonly topic: string; readonly partition: number; readonly position: number; readonly latenessMs: number }
-  | {
-    readonly type: "recordDeadLettered";
-    readonly step: string;
-    readonly topic: string;
-    readonly partition: number;
-    readonly position: number;
-    readonly attempts: number;
-    readonly message: string;
-    readonly error?: ErrorFacts;
-  }
-  | { readonly type: "retryScheduled"; readonly step: string; readonly attempts: number; readonly afterMs: number; readonly message: string; readonly error?: ErrorFacts }
-  | { readonly type: "commitFailed"; readonly message: string; readonly afterMs: number | null; readonly error?: ErrorFacts }
-  | { readonly type: "logUnavailable"; readonly log: string; readonly message: string; readonly afterMs: number | null }
+  | { readonly type: "recordSkipped"; readonly task: string; readonly step: string; readonly record: RecordPlace; readonly reason: string }
+  | { readonly type: "recordLate"; readonly task: string; readonly step: string; readonly record: RecordPlace; readonly latenessMs: number }
+  | RecordDeadLettered
+  | RetryScheduled
+  | { readonly type: "commitFailed"; readonly tasks: readonly string[]; readonly error: ErrorFacts; readonly retryAfterMs: number | null }
+  | { readonly type: "logUnavailable"; readonly log: string; readonly error: ErrorFacts; readonly retryAfterMs: number | null }
   | { readonly type: "webhookRejected"; readonly webhook: string; readonly status: number; readonly reason: string }
   | { readonly type: "webhookDuplicateDiffers"; readonly webhook: string; readonly idempotencyId: string }
   | { readonly type: "adminRefused"; readonly remoteAddress: string | null; readonly status: number; readonly reason: string }
   | { readonly type: "requestFailed"; readonly route: string; readonly status: number; readonly error: ErrorFacts }
-  | { readonly type: "warning"; readonly message: string; readonly error?: ErrorFacts };
+  | { readonly type: "warning"; readonly message: string; readonly error: ErrorFacts | null };
 
-/** The kinds of {@linkcode StreamEvent}. */
-export type StreamEventType = StreamEvent["type"];
+/** A record that went to its dead-letter topic, in the commit in which it counts as done. */
+export interface RecordDeadLettered {
+  readonly type: "recordDeadLettered";
+  readonly task: string;
+  readonly step: string;
+  readonly record: RecordPlace;
+  readonly attempts: number;
+  /** Where it went. */
+  readonly topic: string;
+  readonly error: ErrorFacts;
+}
+
+/** A record that is tried again after a pause. */
+export interface RetryScheduled {
+  readonly type: "retryScheduled";
+  readonly task: string;
+  readonly step: string;
+  readonly record: RecordPlace;
+  /** Tries so far. */
+  readonly attempt: number;
+  readonly delayMs: number;
+  readonly error: ErrorFacts;
+}
+
+/** The kinds of {@linkcode ObservedEvent}. */
+export type ObservedEventType = ObservedEvent["type"];
 
 /** Takes events. Must not throw. */
-export type Observer = (event: StreamEvent) => void;
+export type Observer = (event: ObservedEvent) => void;
 
 /** How loud an event is. */
 export type Severity = "debug" | "info" | "warn" | "error";
 
-const SEVERITIES: { readonly [Type in StreamEventType]: Severity } = Object.freeze({
+const SEVERITIES: { readonly [Type in ObservedEventType]: Severity } = Object.freeze({
   appStarted: "info",
   appStopped: "info",
   listening: "info",
   taskStarted: "info",
-  taskStopped: "error",
+  taskStopped: "info",
   taskStuck: "error",
   partitionsChanged: "info",
   recordSkipped: "info",
@@ -74,9 +96,9 @@ const SEVERITIES: { readonly [Type in StreamEventType]: Severity } = Object.free
   warning: "warn",
 });
 
-/** How loud an event is. */
-export function severityOf(event: StreamEvent): Severity {
-  return SEVERITIES[event.type];
+/** How loud an event is; a task that stops for an error is one. */
+export function severityOf(event: ObservedEvent): Severity {
+  return event.type === "taskStopped" && event.error !== null ? "error" : SEVERITIES[event.type];
 }
 
 /** Causes that are followed at most. */
