@@ -50,4 +50,10 @@ export interface DatabaseOptions {
   readonly cacheBytes?: number;
   /** `wal`, or `memory` for disks with a transaction of their own. @default "wal" */
   readonly journal?: "wal" | "memory";
+  /** How large the WAL may grow before a commit moves it into the file. @default 16 MiB */
+  readonly checkpointBytes?: number;
+  /** SQLite gets no more memory than this; beyond it statements fail with `STORE_FULL`. At least 8 MiB. @default 2 GiB */
+  readonly memoryBytesMax?: number;
+  /** A checksum in each page, verified when it is read; the same for the whole life of a file. @default true */
+  readonly checksums?: boolean;
 }

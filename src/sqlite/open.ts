@@ -1,0 +1,104 @@
+/** Opens a database: lock, checks, SQLite, and the settings its guarantees rest on, each of them verified. */
+import { StoreError } from "../base/errors.ts";
+import type { Disk } from "../runtime/disk.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import { Connection } from "./connection.ts";
+import type { Database, DatabaseOptions } from "./database.ts";
+import { Engine } from "./engine.ts";
+import { CHECKSUM_BYTES } from "./page-checks.ts";
+import { Vfs } from "./vfs.ts";
+
+/** `SQLITE_FCNTL_RESERVE_BYTES`. */
+const CONTROL_RESERVE_BYTES = 38;
+const KIB = 1_024;
+
+const defaults = Object.freeze({ pageBytes: 4_096, cacheBytes: 16_777_216, journal: "wal", checkpointBytes: 16_777_216, memoryBytesMax: 2_147_483_648, checksums: true } as const);
+
+/** Options of {@linkcode openDatabase}. */
+export interface OpenDatabaseOptions extends DatabaseOptions {
+  /** For other processes that find the files locked. */
+  readonly facts?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Opens the database at `path` of a disk; makes it when there is none.
+ *
+ * Throws `StoreError`: `DISK_LOCKED` while another process (or another connection of this one) has it, `STORE_CORRUPT` when the files are damaged, `STORE_FULL`, `DISK_FAILED`.
+ */
+export async function openDatabase(runtime: Runtime, disk: Disk, path: string, options: OpenDatabaseOptions = {}): Promise<Database> {
+  const [sqlite, shim] = await Promise.all([runtime.wasm("sqlite"), runtime.wasm("vfs")]);
+  const { checksums = defaults.checksums, memoryBytesMax = defaults.memoryBytesMax } = options;
+  const lock = disk.lock(`${path}.lock`, options.facts);
+  let vfs: Vfs | null = null;
+  let connection: Connection | null = null;
+  try {
+    const isNew = checkFiles(disk, path);
+    const engine = new Engine(sqlite, runtime, memoryBytesMax);
+    vfs = new Vfs({ engine, disk, runtime, module: shim, checksums });
+    connection = new Connection(engine, vfs, path, lock);
+    configure(connection, options, isNew && checksums);
+    if (isNew) disk.delete(`${path}-journal`);
+    return connection;
+  } catch (error) {
+    abandon(connection, vfs);
+    lock.release();
+    throw error;
+  }
+}
+
+/** Whether there is no database yet. SQLite would take a WAL without its file for left-overs and delete it. */
+function checkFiles(disk: Disk, path: string): boolean {
+  const size = sizeOf(disk, path);
+  const walSize = sizeOf(disk, `${path}-wal`);
+  if (size === 0 && walSize > 0) {
+    throw new StoreError("STORE_CORRUPT", `Cannot open "${path}": the file is empty or gone, but its log "${path}-wal" has ${walSize} bytes`, { details: { path, walSize } });
+  }
+  return size === 0;
+}
+
+function sizeOf(disk: Disk, path: string): number {
+  if (!disk.exists(path)) return 0;
+  const file = disk.open(path, { create: false });
+  try {
+    return file.size();
+  } finally {
+    file.close();
+  }
+}
+
+function configure(connection: Connection, options: OpenDatabaseOptions, reserves: boolean): void {
+  const { pageBytes = defaults.pageBytes, cacheBytes = defaults.cacheBytes, journal = defaults.journal, checkpointBytes = defaults.checkpointBytes } = options;
+  if (reserves) connection.control(CONTROL_RESERVE_BYTES, CHECKSUM_BYTES);
+  // Before anything reads the file: there is no shared memory, so SQLite opens a WAL only in this mode.
+  expectPragma(connection, "locking_mode=exclusive", "exclusive");
+  connection.exec(`PRAGMA page_size=${pageBytes}; PRAGMA temp_store=memory; PRAGMA cache_size=-${Math.ceil(cacheBytes / KIB)}`);
+  // Before the journal mode, which is written to a new file with the syncs that these ask for.
+  connection.exec("PRAGMA synchronous=full; PRAGMA checkpoint_fullfsync=on");
+  expectPragma(connection, `journal_mode=${journal}`, journal);
+  const actualPageBytes = Number(pragma(connection, "page_size"));
+  connection.exec(`PRAGMA wal_autocheckpoint=${Math.max(1, Math.ceil(checkpointBytes / actualPageBytes))}`);
+  // Reads page 1 and the schema, so that damage is found here.
+  pragma(connection, "schema_version");
+}
+
+function expectPragma(connection: Connection, setting: string, wanted: string): void {
+  const actual = pragma(connection, setting);
+  if (actual !== wanted) throw new StoreError("SQLITE_FAILED", `Cannot set ${setting}: SQLite answered "${actual}", wanted "${wanted}"`);
+}
+
+function pragma(connection: Connection, setting: string): string {
+  const statement = connection.prepare(`PRAGMA ${setting}`);
+  try {
+    return statement.step() ? statement.text(0) : "";
+  } finally {
+    statement.finalize();
+  }
+}
+
+/** Leaves the files as they are. */
+function abandon(connection: Connection | null, vfs: Vfs | null): void {
+  if (vfs === null) return;
+  vfs.fatal ??= new StoreError("DISK_FAILED", "The database could not be opened");
+  connection?.close();
+  vfs.dispose();
+}
