@@ -115,7 +115,8 @@ export function compressionOf(bytes: Uint8Array, start: number): number {
 
 /** Whether a whole batch lies between `start` and `end`. Throws DecodeError `RECORD_CORRUPT` for a length no batch can have. */
 export function isWhole(bytes: Uint8Array, start: number, end: number): boolean {
-  return end - start >= BATCH_PREFIX_BYTES && batchSize(bytes, start) <= end - start;
+  const length = Math.min(end, bytes.length) - start;
+  return length >= BATCH_PREFIX_BYTES && batchSize(bytes, start) <= length;
 }
 
 /** Where the last whole batch between `start` and `end` ends; `start` when there is none. Throws DecodeError `RECORD_CORRUPT` for a length no batch can have. */
