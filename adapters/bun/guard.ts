@@ -1,0 +1,18 @@
+/** The operating system's file lock on Bun, by the SQLite that comes with it; see `adapters/shared/node-guard.ts`. */
+import { Database } from "bun:sqlite";
+
+/** SQLITE_BUSY */
+const BUSY = 5;
+
+/** Takes the lock; null when another process holds it. */
+export function openBunGuard(path: string, waitMs: number): { close(): void } | null {
+  const database = new Database(path, { create: true, readwrite: true });
+  try {
+    database.exec(`PRAGMA journal_mode=memory; PRAGMA busy_timeout=${waitMs}; BEGIN EXCLUSIVE`);
+    return { close: () => database.close() };
+  } catch (cause) {
+    database.close();
+    if ((cause as { errno?: number }).errno === BUSY) return null;
+    throw cause;
+  }
+}
