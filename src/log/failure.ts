@@ -1,10 +1,21 @@
 /** The errors of the home-grown logs, in one wording: the log's name first (L12), then what, where, the current and the wanted value. */
-import { DefinitionError, ExternalError, FencedError, HandlerError, isStreamError, messageOf, StoreError } from "../base/errors.ts";
+import { DefinitionError, ExternalError, FencedError, HandlerError, InvariantError, isStreamError, messageOf, StoreError } from "../base/errors.ts";
 import type { StreamError } from "../base/errors.ts";
 import type { TopicPartition } from "../record/record.ts";
 
 /** How a log speaks of what is no error of a call. */
 export type Warn = (message: string, details: Readonly<Record<string, unknown>>) => void;
+
+/** A way to speak that never fails its speaker. */
+export function quiet(warn: Warn | undefined): Warn {
+  return (message, details) => {
+    try {
+      warn?.(message, details);
+    } catch {
+      // What the hearer makes of a warning is none of the log's business, and there is nobody else to tell.
+    }
+  };
+}
 
 /** `"orders" partition 3`. */
 export function place(at: TopicPartition): string {
@@ -51,10 +62,18 @@ export function lossWarning(log: string, group: string, at: TopicPartition, posi
   return [message, { group, ...pick(at), position, start }];
 }
 
-/** Something of the log's own failed under a commit or append: errors of Millrace keep their code in the details. */
+/** Something of the log's own failed under a commit or append: errors of Millrace keep their code in the details, bugs of Millrace come through. */
 export function failed(code: "LOG_COMMIT_FAILED" | "LOG_APPEND_REJECTED", log: string, call: string, cause: unknown): StreamError {
+  if (isStreamError(cause) && cause.domain === "internal") return cause;
   const details = isStreamError(cause) ? { code: cause.code, ...cause.details } : {};
   return new ExternalError(code, `[${log}] Cannot ${call}: ${messageOf(cause)}`, { cause, details });
+}
+
+/** An error of the store below, under its own code, with the log's name in front. */
+export function named(log: string, call: string, thrown: unknown): StreamError {
+  if (!isStreamError(thrown)) return new InvariantError(`[${log}] Cannot ${call}: ${messageOf(thrown)}`, { cause: thrown });
+  if (thrown.domain === "internal") return thrown;
+  return new StoreError(thrown.code, `[${log}] Cannot ${call}: ${thrown.message}`, { cause: thrown, details: thrown.details });
 }
 
 /** The device refused a flush: what is in the file is not known, so nothing goes on until it is read again (D5). */

@@ -9,7 +9,7 @@ import type { Chunk, TopicPartition } from "../record/record.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { checkAppend, contentChecksum, encodeRecords } from "./append-check.ts";
 import { Arrival } from "./arrival.ts";
-import { closed, fenced, lossWarning, place, positionOutOfRange, topicUnknown } from "./failure.ts";
+import { closed, fenced, lossWarning, place, positionOutOfRange, quiet, topicUnknown } from "./failure.ts";
 import type { Warn } from "./failure.ts";
 import type {
   Append,
@@ -115,7 +115,7 @@ class MemoryLog implements Log {
 
   constructor(runtime: Runtime, options: MemoryLogOptions) {
     this.#runtime = runtime;
-    this.#warn = options.onWarning ?? (() => {});
+    this.#warn = quiet(options.onWarning);
     this.#sweptAt = runtime.now();
   }
 
