@@ -1,0 +1,107 @@
+/** The bytes of a request: counted as they come in and as they are decompressed, before anything else looks at them. */
+import { concatBytes } from "../../base/bytes.ts";
+import { isStreamError } from "../../base/errors.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
+import type { Admitted } from "../admission.ts";
+import { Refusal } from "../problem.ts";
+
+/** Options of {@linkcode readBody}. */
+export interface ReadBodyOptions {
+  readonly runtime: Pick<Runtime, "setTimer" | "decompress">;
+  readonly bytesMax: number;
+  /** From the call to the last byte. */
+  readonly timeoutMs: number;
+  /** Whose memory it is. */
+  readonly admitted: Admitted;
+}
+
+/** Refuses what the head of a request already shows: a wrong type, an unknown coding, a body that is too large or of doubtful length. */
+export function checkHead(headers: Headers, bytesMax: number): void {
+  const length = headers.get("content-length");
+  if (length !== null) {
+    if (headers.has("transfer-encoding")) throw malformed("The request has both Content-Length and Transfer-Encoding.");
+    if (!/^\d{1,15}$/.test(length)) throw malformed("The Content-Length is no number.");
+    if (Number(length) > bytesMax) throw tooLarge(bytesMax);
+  }
+  if (!isJson(headers.get("content-type") ?? "")) {
+    throw new Refusal({ status: 415, reason: "content_type", detail: "The Content-Type must be application/json or end with +json, in UTF-8.", headers: { accept: "application/json" }, closes: true });
+  }
+  codingOf(headers);
+}
+
+function isJson(contentType: string): boolean {
+  const [type = "", ...parameters] = contentType.toLowerCase().split(";").map((part) => part.trim());
+  if (!/^application\/(json|[a-z0-9!#$&^_.+-]+\+json)$/.test(type)) return false;
+  return parameters.every((parameter) => !parameter.startsWith("charset=") || /^charset="?utf-?8"?$/.test(parameter));
+}
+
+function codingOf(headers: Headers): "gzip" | "deflate" | null {
+  const coding = (headers.get("content-encoding") ?? "identity").trim().toLowerCase();
+  if (coding === "identity" || coding === "") return null;
+  if (coding === "gzip" || coding === "x-gzip") return "gzip";
+  if (coding === "deflate") return "deflate";
+  throw new Refusal({ status: 415, reason: "content_encoding", detail: "The Content-Encoding must be gzip, deflate or none.", headers: { "accept-encoding": "gzip, deflate" }, closes: true });
+}
+
+/** The body, its content coding undone. Throws {@linkcode Refusal}: 413 for too many bytes, 408 when they come too slowly, 400 when they break off, 503 when memory is short. */
+export async function readBody(request: Request, { runtime, bytesMax, timeoutMs, admitted }: ReadBodyOptions): Promise<Uint8Array> {
+  const received = await receive(request, { runtime, bytesMax, timeoutMs, admitted });
+  const length = request.headers.get("content-length");
+  if (length !== null && Number(length) !== received.length) throw malformed("The body does not have the length that Content-Length says.");
+  const coding = codingOf(request.headers);
+  if (coding === null) return received;
+  // How much comes out is known afterwards: the most that may come out is held meanwhile.
+  admitted.hold(bytesMax);
+  try {
+    const body = await runtime.decompress(coding, received, bytesMax);
+    admitted.drop(bytesMax - body.length + received.length);
+    return body;
+  } catch (error) {
+    if (isStreamError(error) && error.code === "RECORD_TOO_LARGE") throw tooLarge(bytesMax);
+    if (isStreamError(error) && error.code === "CODEC_FAILED") throw malformed("The body does not fit its Content-Encoding.");
+    throw error;
+  }
+}
+
+async function receive(request: Request, { runtime, bytesMax, timeoutMs, admitted }: ReadBodyOptions): Promise<Uint8Array> {
+  if (request.bodyUsed) throw malformed("The body was read before.");
+  const reader = request.body?.getReader();
+  if (reader === undefined) return new Uint8Array(0);
+  const chunks: Uint8Array[] = [];
+  let sizeBytes = 0;
+  const late = Promise.withResolvers<never>();
+  const timer = runtime.setTimer(() => {
+    late.reject(new Refusal({ status: 408, reason: "too_slow", detail: `The body did not come within ${Math.ceil(timeoutMs / 1_000)} s.`, closes: true }));
+  }, timeoutMs);
+  late.promise.catch(() => undefined);
+  try {
+    for (;;) {
+      const value = await Promise.race([nextChunk(reader), late.promise]);
+      if (value === null) return chunks.length === 1 ? chunks[0]! : concatBytes(chunks);
+      sizeBytes += value.length;
+      if (sizeBytes > bytesMax) throw tooLarge(bytesMax);
+      admitted.hold(value.length);
+      chunks.push(value);
+    }
+  } finally {
+    timer.cancel();
+  }
+}
+
+/** null at the end. */
+async function nextChunk(reader: { read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }> }): Promise<Uint8Array | null> {
+  try {
+    const { done, value } = await reader.read();
+    return done ? null : (value ?? null);
+  } catch {
+    throw malformed("The body broke off.");
+  }
+}
+
+function tooLarge(bytesMax: number): Refusal {
+  return new Refusal({ status: 413, reason: "body_too_large", detail: `The body is larger than ${bytesMax} bytes.`, closes: true });
+}
+
+function malformed(detail: string): Refusal {
+  return new Refusal({ status: 400, reason: "malformed", detail, closes: true });
+}

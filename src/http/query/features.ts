@@ -1,0 +1,51 @@
+/** Feature values by HTTP: `GET /features/:entity/:key?names=a,b&at=2026-01-01T00:00:00Z`. */
+import { isStreamError } from "../../base/errors.ts";
+import { errorFacts } from "../../observe/events.ts";
+import type { Guard } from "../admin/guard.ts";
+import type { FeatureQuery, HttpHost } from "../host.ts";
+import { jsonResponse, NOT_FOUND, problemResponse, Refusal, retryAfterSeconds } from "../problem.ts";
+import type { Call, Route } from "../router.ts";
+
+const PATH = "/features/:entity/:key";
+
+/** A moment with its zone; a date alone is the start of that day in UTC. */
+const MOMENT = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d))?$/;
+
+/** The route of feature queries, behind the guard of the admin pages. */
+export function featureRoute(host: HttpHost, guard: Guard): Route {
+  return {
+    path: PATH,
+    method: "GET",
+    handle: async (request, call) => {
+      await guard(request, call);
+      return await answer(host, call);
+    },
+  };
+}
+
+async function answer(host: HttpHost, { url, params }: Call): Promise<Response> {
+  const options: FeatureQuery = { names: namesOf(url.searchParams.getAll("names")), at: momentOf(url.searchParams.get("at")) };
+  try {
+    const values = await host.query(params["entity"]!, params["key"]!, options);
+    return values === null ? problemResponse(NOT_FOUND) : jsonResponse(values);
+  } catch (error) {
+    if (isStreamError(error) && error.code === "OPTION_INVALID") return problemResponse({ status: 400, reason: "query", detail: error.message, code: error.code });
+    host.log({ type: "requestFailed", route: PATH, status: 503, error: errorFacts(error) });
+    const pauseMs = isStreamError(error) ? error.retryAfterMs : null;
+    return problemResponse({ status: 503, reason: "unavailable", detail: "The features cannot be read now. Try again.", retryAfterSeconds: retryAfterSeconds(pauseMs) });
+  }
+}
+
+function namesOf(lists: readonly string[]): readonly string[] | null {
+  const names = lists.flatMap((list) => list.split(",")).map((name) => name.trim()).filter((name) => name !== "");
+  return names.length === 0 ? null : [...new Set(names)];
+}
+
+function momentOf(text: string | null): number | null {
+  if (text === null) return null;
+  // A + that was not written %2B arrives as a space.
+  const moment = text.replace(/ (\d\d:\d\d)$/, "+$1");
+  const ms = /^-?\d{1,16}$/.test(moment) ? Number(moment) : MOMENT.test(moment) ? Date.parse(moment) : Number.NaN;
+  if (Number.isSafeInteger(ms)) return ms;
+  throw new Refusal({ status: 400, reason: "query", detail: "The parameter at must be milliseconds since the epoch, or a moment such as 2026-01-31T12:00:00Z." });
+}
