@@ -1,0 +1,244 @@
+/**
+ * The test command: `npm test`, or `node scripts/test.mjs [name of a suite …]`.
+ *
+ * Works on Node 20 and later with npm and nothing else. Installs what is missing, type-checks, runs the same tests on Bun, Deno and Node, prints what was skipped and why, and ends with one line
+ * that counts everything. Exit code 0 only when nothing failed.
+ */
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const binaries = join(root, "node_modules", ".bin");
+const output = mkdtempSync(join(tmpdir(), "millrace-test-"));
+process.on("exit", () => rmSync(output, { recursive: true, force: true }));
+
+const SUITE_TIMEOUT_MS = 8 * 60_000;
+const TAIL_LINES = 60;
+const FAILURES_SHOWN_MAX = 20;
+const FAILURE_LINES_MAX = 30;
+
+const environment = {
+  ...process.env,
+  PATH: binaries + delimiter + process.env.PATH,
+  NO_COLOR: "1",
+  // Works also where the home directory cannot be written.
+  DENO_DIR: join(root, "node_modules", ".cache", "deno"),
+  DENO_NO_UPDATE_CHECK: "1",
+};
+delete environment.FORCE_COLOR;
+
+/** A suite: how to run it, and the JUnit report it writes; without one its exit code is its only test. */
+const suites = [
+  { name: "types", about: "TypeScript over everything", command: ["tsc", "-p", "tsconfig.json"] },
+  { name: "core", about: "TypeScript over src/ without any runtime's types", command: ["tsc", "-p", "tsconfig.core.json"] },
+  {
+    name: "bun",
+    about: "the tests on Bun",
+    command: ["bun", "test", "--timeout", "180000", "--reporter=junit", `--reporter-outfile=${join(output, "bun.xml")}`, "./tests"],
+    report: join(output, "bun.xml"),
+  },
+  {
+    name: "deno",
+    about: "the tests on Deno",
+    command: ["deno", "test", "-A", "--no-check", "--quiet", `--junit-path=${join(output, "deno.xml")}`, "tests"],
+    report: join(output, "deno.xml"),
+  },
+  {
+    name: "node",
+    about: "the tests on Node, workerd among them",
+    command: [
+      "node",
+      "--import",
+      "./tests/shim/register.mjs",
+      "--test",
+      "--test-concurrency=2",
+      "--test-reporter=junit",
+      `--test-reporter-destination=${join(output, "node.xml")}`,
+      "tests/**/*.test.ts",
+    ],
+    report: join(output, "node.xml"),
+  },
+];
+
+await main(process.argv.slice(2));
+
+async function main(wanted) {
+  const unknown = wanted.filter((name) => !suites.some((suite) => suite.name === name));
+  if (unknown.length > 0) fail(`No suite is named ${unknown.join(", ")}; there are ${suites.map((suite) => suite.name).join(", ")}.`);
+
+  install();
+  const started = performance.now();
+  const results = [];
+  for (const suite of suites) if (wanted.length === 0 || wanted.includes(suite.name)) results.push(await runSuite(suite));
+  summarise(results, performance.now() - started);
+}
+
+// ── installing ──────────────────────────────────────────────────────────────────────────────────
+
+function install() {
+  const missing = missingPackage();
+  if (missing === null) say("Packages: as in package-lock.json.");
+  else {
+    const command = existsSync(join(root, "package-lock.json")) ? "ci" : "install";
+    say(`Packages: ${missing}; running npm ${command} …`);
+    npm([command, "--no-audit", "--no-fund"], "npm could not install the packages.");
+  }
+
+  let broken = brokenRuntimes();
+  if (broken.length > 0) {
+    say(`Runtimes: ${broken.join(", ")} not ready; running their install scripts …`);
+    npm(["rebuild", "--foreground-scripts", ...broken], "npm could not prepare the runtimes.");
+    broken = brokenRuntimes();
+  }
+  if (broken.length > 0) fail(`These runtimes do not start: ${broken.join(", ")}. Remove node_modules and try again.`);
+  say(`Runtimes: ${["node", "bun", "deno"].map((name) => `${name} ${versionOf(name)}`).join(", ")}.`);
+}
+
+/** What of package-lock.json is not in node_modules; null when all is. */
+function missingPackage() {
+  if (!existsSync(join(root, "package-lock.json"))) return existsSync(binaries) ? null : "none installed";
+  const { packages } = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8"));
+  for (const [path, { version, optional, link }] of Object.entries(packages)) {
+    if (path === "" || link) continue;
+    const file = join(root, path, "package.json");
+    // Optional ones are for other platforms, or were built where they could.
+    if (!existsSync(file)) {
+      if (optional) continue;
+      return `${path} is missing`;
+    }
+    const installed = JSON.parse(readFileSync(file, "utf8")).version;
+    if (installed !== version) return `${path} is ${installed}, wanted ${version}`;
+  }
+  return null;
+}
+
+function brokenRuntimes() {
+  return ["node", "bun", "deno"].filter((name) => versionOf(name) === null);
+}
+
+function versionOf(name) {
+  const { status, stdout } = spawnSync(name, ["--version"], { cwd: root, env: environment, encoding: "utf8" });
+  const version = /\d+\.\d+\.\d+/.exec(stdout ?? "")?.[0] ?? null;
+  // Without its own binary the name would find the system's Node, which may be too old.
+  return status === 0 && existsSync(join(binaries, name)) ? version : null;
+}
+
+function npm(args, failure) {
+  const { status } = spawnSync(process.platform === "win32" ? "npm.cmd" : "npm", args, {
+    cwd: root,
+    stdio: "inherit",
+    env: process.env,
+    shell: process.platform === "win32",
+  });
+  if (status !== 0) fail(failure);
+}
+
+// ── running ─────────────────────────────────────────────────────────────────────────────────────
+
+async function runSuite(suite) {
+  say(`\n▶ ${suite.name}: ${suite.about}`);
+  const started = performance.now();
+  const { code, text } = await run(suite.command);
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  const result = suite.report === undefined ? { passed: code === 0 ? 1 : 0, failures: [], skips: [] } : readReport(suite.report);
+  // A file that could not be loaded, a crash or a time-out leaves no failed test behind.
+  const isBroken = code !== 0 && result.failures.length === 0;
+  const failed = result.failures.length + (isBroken ? 1 : 0);
+
+  for (const { name, message } of result.failures.slice(0, FAILURES_SHOWN_MAX)) say(`  ✖ ${name}\n${indent(message.split("\n").slice(0, FAILURE_LINES_MAX))}`);
+  if (result.failures.length > FAILURES_SHOWN_MAX) say(`  … and ${result.failures.length - FAILURES_SHOWN_MAX} more`);
+  if (isBroken) say(`  ✖ ended with exit code ${code}; the last lines of its output:\n${indent(text.trimEnd().split("\n").slice(-TAIL_LINES))}`);
+  say(`  ${result.passed} passed, ${failed} failed, ${result.skips.length} skipped in ${seconds} s`);
+  return { suite, seconds, passed: result.passed, failed, skips: result.skips };
+}
+
+function run([command, ...args]) {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { cwd: root, env: environment, stdio: ["ignore", "pipe", "pipe"], shell: process.platform === "win32" });
+    let text = "";
+    const timer = setTimeout(() => {
+      text += `\nStopped after ${SUITE_TIMEOUT_MS / 60_000} minutes.\n`;
+      child.kill("SIGKILL");
+    }, SUITE_TIMEOUT_MS);
+    for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (part) => (text += part));
+    const end = (code) => {
+      clearTimeout(timer);
+      resolve({ code: code ?? 1, text });
+    };
+    child.once("error", (error) => {
+      text += String(error);
+      end(1);
+    });
+    child.once("close", end);
+  });
+}
+
+// ── reports ─────────────────────────────────────────────────────────────────────────────────────
+
+function readReport(path) {
+  const result = { passed: 0, failures: [], skips: [] };
+  if (!existsSync(path)) return result;
+  const attributes = String.raw`((?:[^>"]|"[^"]*")*?)`;
+  const testCase = new RegExp(String.raw`<testcase\b${attributes}(?:/>|>([\s\S]*?)</testcase>)`, "g");
+  for (const [, head, body = ""] of readFileSync(path, "utf8").matchAll(testCase)) {
+    const name = decode(/\bname="([^"]*)"/.exec(head)?.[1] ?? "?");
+    const group = decode(/\bclassname="([^"]*)"/.exec(head)?.[1] ?? "");
+    const failure = new RegExp(String.raw`<(?:failure|error)\b${attributes}(?:/>|>([\s\S]*?)</(?:failure|error)>)`).exec(body);
+    if (failure !== null) {
+      const message = decode(failure[2] ?? "").trim() || decode(/\bmessage="([^"]*)"/.exec(failure[1])?.[1] ?? "");
+      result.failures.push({ name: group === "" || group === "test" || name.includes(group) ? name : `${group} > ${name}`, message });
+    } else if (/<skipped\b/.test(body)) result.skips.push(name.split(" > ").at(-1));
+    else result.passed++;
+  }
+  return result;
+}
+
+function decode(text) {
+  return text
+    .replace(/<!\[CDATA\[([\s\S]*?)\]\]>/g, "$1")
+    .replace(/&#(x?)([0-9a-f]+);/gi, (_, hex, digits) => String.fromCodePoint(Number.parseInt(digits, hex === "" ? 10 : 16)))
+    .replaceAll("&lt;", "<")
+    .replaceAll("&gt;", ">")
+    .replaceAll("&quot;", '"')
+    .replaceAll("&apos;", "'")
+    .replaceAll("&amp;", "&");
+}
+
+function summarise(results, tookMs) {
+  const skips = new Map();
+  for (const { suite, skips: names } of results) for (const name of names) skips.set(name, [...(skips.get(name) ?? []), suite.name]);
+  if (skips.size > 0) say("\nSkipped:");
+  for (const [name, where] of skips) {
+    const [, title, reason] = /^(.*?)\s*\[skipped: (.*)\]$/.exec(name) ?? [null, name, "no reason given in its name"];
+    say(`  ${[...new Set(where)].join(", ")}: ${title}\n    ${reason}`);
+  }
+
+  say("");
+  for (const { suite, seconds, passed, failed, skips: skipped } of results) {
+    say(`${suite.name.padEnd(6)} ${`${seconds} s`.padStart(9)}   ${passed} passed, ${failed} failed, ${skipped.length} skipped`);
+  }
+  const sum = (pick) => results.reduce((total, result) => total + pick(result), 0);
+  const failed = sum((result) => result.failed);
+  const skipped = sum((result) => result.skips.length);
+  say(`all    ${`${(tookMs / 1000).toFixed(1)} s`.padStart(9)}\n`);
+  say(`${sum((result) => result.passed)} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
+  process.exitCode = failed > 0 || results.length === 0 ? 1 : 0;
+}
+
+function indent(lines) {
+  return lines.map((line) => `      ${line}`).join("\n");
+}
+
+function say(text) {
+  process.stdout.write(`${text}\n`);
+}
+
+function fail(text) {
+  say(text);
+  say("0 passed, 1 failed");
+  process.exit(1);
+}
