@@ -15,6 +15,13 @@ export const MSGPACK_DEPTH_MAX = 512;
 /** "m"; msgpackr leaves it free and keeps users' extensions below 101. */
 const MAP_EXTENSION = 0x6d;
 
+/** "e", msgpackr's own. */
+const ERROR_EXTENSION = 0x65;
+
+const ERRORS: ReadonlyMap<unknown, new (message: string, options?: ErrorOptions) => Error> = new Map(
+  [EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError].map((one) => [one.name, one]),
+);
+
 /** A map on its way into the packer, which would write a `Map` itself as an object. */
 class OutgoingMap {
   /** Keys and values in turn. */
@@ -30,13 +37,15 @@ addExtension({
   write: (map: OutgoingMap): unknown[] => map.entries,
   read: readMap,
 });
+// In place of msgpackr's reader, which looks the name up on an object and so finds inherited functions too.
+addExtension({ type: ERROR_EXTENSION, read: readError });
 
 const packr = new Packr({ useRecords: false, mapsAsObjects: true, variableMapSize: true, moreTypes: true, useBigIntExtension: true, copyBuffers: true });
 
 const plainMsgpack: Codec<unknown, unknown> = codec<unknown>({ name: "msgpack", encode: writeMsgpack, decode: readMsgpack });
 
 /**
- * MessagePack, optionally checked by a schema. Keeps what JSON keeps, and undefined, NaN, infinities, bigint, Date, Map, Set, Error (name, message, cause), RegExp, ArrayBuffer and typed
+ * MessagePack, optionally checked by a schema. Keeps what JSON keeps, and undefined, NaN, infinities, bigint, Date, Map, Set, Error (class, name, message, cause), RegExp, ArrayBuffer and typed
  * arrays (a Node Buffer comes back as Uint8Array). Changes -0 to 0, holes in arrays to undefined, a key `__proto__` to `__proto_`, lone surrogates to U+FFFD, instances of other classes to
  * plain objects. Refuses functions, symbols, cycles, and nesting deeper than {@linkcode MSGPACK_DEPTH_MAX}.
  */
@@ -71,6 +80,16 @@ function readMap(entries: unknown): Map<unknown, unknown> {
   const map = new Map<unknown, unknown>();
   for (let i = 0; i < entries.length; i += 2) map.set(entries[i], entries[i + 1]);
   return map;
+}
+
+function readError(parts: unknown): Error {
+  if (!Array.isArray(parts) || typeof parts[0] !== "string" || typeof parts[1] !== "string") throw new TypeError("an error lacks name or message");
+  const [name, message, cause] = parts as [string, string, unknown];
+  const options = cause === undefined ? undefined : { cause };
+  if (name === "AggregateError") return new AggregateError([], message, options);
+  const error = new (ERRORS.get(name) ?? Error)(message, options);
+  if (error.name !== name) error.name = name;
+  return error;
 }
 
 /** The value itself, or a copy of its containers down to where maps had to be replaced. */
