@@ -20,6 +20,7 @@ export interface HttpApp {
   fetch(request: Request, info?: { readonly remoteAddress: string | null }): Promise<Response>;
 }
 
+const MALFORMED: Problem = Object.freeze({ status: 400, reason: "malformed", detail: "The request has no valid URL.", closes: true });
 const URL_LENGTH_MAX = 8_192;
 const HEADERS_MAX = 100;
 const HEADER_BYTES_MAX = 16_384;
@@ -34,7 +35,7 @@ export function httpApp(host: HttpHost, options: HttpOptions = {}): HttpApp {
   measure(host, admission);
   return {
     fetch: async (request, info) => {
-      const problem = oversized(request);
+      const problem = headProblem(request);
       const { response, route: path } = problem === null ? await route(request, info?.remoteAddress ?? null) : { response: problemResponse(problem), route: "unknown" };
       count(path, response.status);
       return response;
@@ -60,7 +61,16 @@ function webhookRoutes(host: HttpHost, admission: Admission, options: HttpOption
   throw new DefinitionError(faults.length === 1 ? faults[0]! : `Cannot serve the webhooks:\n${faults.map((fault) => `- ${fault}`).join("\n")}`, { faults, code: "CONFIG_INVALID" });
 }
 
-/** What a head must not be; hosts that parse the head first have limits of their own, which may be lower. */
+/** What is wrong with a head. Some hosts parse it only when it is looked at, and throw then. */
+function headProblem(request: Request): Problem | null {
+  try {
+    return new URL(request.url).host === "" ? MALFORMED : oversized(request);
+  } catch {
+    return MALFORMED;
+  }
+}
+
+/** Hosts that parse the head first have limits of their own, which may be lower. */
 function oversized(request: Request): Problem | null {
   if (request.url.length > URL_LENGTH_MAX) return { status: 414, reason: "url", detail: `The URL is longer than ${URL_LENGTH_MAX} characters.`, closes: true };
   let count = 0;

@@ -71,16 +71,15 @@ async function checkToken({ runtime }: Pick<HttpHost, "runtime">, request: Reque
 
 function checkLocal(request: Request, url: URL, remoteAddress: string | null): void {
   if (remoteAddress !== null && !isLoopbackHost(remoteAddress)) throw forbidden("remote_address", "Admin pages are for this machine alone, unless a token is set.");
-  const named = hostnameOf(request.headers.get("host") ?? url.host);
-  if (named !== "localhost" && named !== "127.0.0.1" && named !== "[::1]") {
+  // A target in absolute form names a host of its own.
+  if (!isLocalName(url.host) || !isLocalName(request.headers.get("host") ?? url.host)) {
     throw forbidden("host", "Admin pages answer to localhost, 127.0.0.1 and [::1] alone, unless a token is set.");
   }
   if (PROXY_HEADERS.some((name) => request.headers.has(name))) throw forbidden("proxy", "Admin pages are not served through a proxy, unless a token is set.");
 }
 
-/** Without the port, in lower case. */
-function hostnameOf(host: string): string {
-  return host.toLowerCase().replace(/:\d{0,5}$/, "");
+function isLocalName(host: string): boolean {
+  return /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/i.test(host);
 }
 
 function unauthorized(reason: string): Refusal {

@@ -65,7 +65,7 @@ export async function readBody(request: Request, { runtime, bytesMax, timeoutMs,
 
 async function receive(request: Request, { runtime, bytesMax, timeoutMs, admitted }: ReadBodyOptions): Promise<Uint8Array> {
   if (request.bodyUsed) throw malformed("The body was read before.");
-  const reader = request.body?.getReader();
+  const reader = bodyOf(request)?.getReader();
   if (reader === undefined) return new Uint8Array(0);
   const chunks: Uint8Array[] = [];
   let sizeBytes = 0;
@@ -85,6 +85,29 @@ async function receive(request: Request, { runtime, bytesMax, timeoutMs, admitte
     }
   } finally {
     timer.cancel();
+    reader.releaseLock();
+  }
+}
+
+/** How long the sender has to read the answer before the rest of its body is given up. */
+const LINGER_MS = 100;
+
+/** Stops reading a request that was refused: not at once, for on some hosts the connection ends with it, and the answer would be lost. */
+export function discardLater(request: Request, runtime: Pick<Runtime, "setTimer">): void {
+  try {
+    const { body } = request;
+    if (body !== null) runtime.setTimer(() => void body.cancel().catch(() => undefined), LINGER_MS);
+  } catch {
+    // The sender has gone, and its body with it.
+  }
+}
+
+/** Some hosts throw here once the sender has gone. */
+function bodyOf(request: Request): ReadableStream<Uint8Array> | null {
+  try {
+    return request.body;
+  } catch {
+    throw malformed("The body broke off.");
   }
 }
 

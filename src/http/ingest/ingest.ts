@@ -12,7 +12,7 @@ import type { Admission, Admitted } from "../admission.ts";
 import type { AcceptedRequest, AppendResult, HttpHost } from "../host.ts";
 import { FAILED, jsonResponse, type Problem, problemResponse, Refusal, retryAfterSeconds } from "../problem.ts";
 import type { Call, Route } from "../router.ts";
-import { checkHead, readBody } from "./body.ts";
+import { checkHead, discardLater, readBody } from "./body.ts";
 import { isSchemaFailure, issuesOf, readMessage } from "./message.ts";
 import { type ReadyVerifier, readyVerifier } from "./verifier.ts";
 import type { WebhookDefinition } from "./webhook.ts";
@@ -87,7 +87,10 @@ async function handle(ingest: Ingest, request: Request, call: Call): Promise<Res
     if (result.differs) reportDiffering(ingest, accepted);
     return answer(ingest, result.duplicate ? "duplicate" : "accepted");
   } catch (error) {
-    return refuse(ingest, error);
+    const problem = problemOf(error);
+    if (problem.closes === true) discardLater(request, runtime);
+    report(ingest, problem, error);
+    return problemResponse(problem);
   } finally {
     if (!isWaiting) admitted?.release();
     ingest.metrics.durationSeconds.observe((runtime.monotonic() - begun) / 1_000);
@@ -132,12 +135,10 @@ function reportDiffering({ host, webhook, metrics }: Ingest, { idempotencyId }: 
   host.log({ type: "webhookDuplicateDiffers", webhook: webhook.path, idempotencyId: idempotencyId?.value ?? "" });
 }
 
-function refuse({ host, webhook, metrics }: Ingest, error: unknown): Response {
-  const problem = problemOf(error);
+function report({ host, webhook, metrics }: Ingest, problem: Problem, error: unknown): void {
   metrics.outcome(problem.reason);
   if (problem.status < 500) host.log({ type: "webhookRejected", webhook: webhook.path, status: problem.status, reason: problem.reason });
   else if (!(error instanceof Refusal) && !isBusy(error)) host.log({ type: "requestFailed", route: webhook.path, status: problem.status, error: errorFacts(error) });
-  return problemResponse(problem);
 }
 
 function isBusy(error: unknown): boolean {
