@@ -72,7 +72,7 @@ export function failed(code: "LOG_COMMIT_FAILED" | "LOG_APPEND_REJECTED", log: s
 /** An error of the store below, under its own code, with the log's name in front. */
 export function named(log: string, call: string, thrown: unknown): StreamError {
   if (!isStreamError(thrown)) return new InvariantError(`[${log}] Cannot ${call}: ${messageOf(thrown)}`, { cause: thrown });
-  if (thrown.domain === "internal") return thrown;
+  if (thrown.domain === "internal" || thrown.message.startsWith(`[${log}]`)) return thrown;
   return new StoreError(thrown.code, `[${log}] Cannot ${call}: ${thrown.message}`, { cause: thrown, details: thrown.details });
 }
 
