@@ -15,6 +15,9 @@ export interface ReadBodyOptions {
   readonly admitted: Admitted;
 }
 
+/** How long the sender has to read a refusal before the rest of its body is given up. */
+const LINGER_MS = 100;
+
 /** Refuses what the head of a request already shows: a wrong type, an unknown coding, a body that is too large or of doubtful length. */
 export function checkHead(headers: Headers, bytesMax: number): void {
   const length = headers.get("content-length");
@@ -74,9 +77,11 @@ async function receive(request: Request, { runtime, bytesMax, timeoutMs, admitte
     late.reject(new Refusal({ status: 408, reason: "too_slow", detail: `The body did not come within ${Math.ceil(timeoutMs / 1_000)} s.`, closes: true }));
   }, timeoutMs);
   late.promise.catch(() => undefined);
+  let isComplete = false;
   try {
     for (;;) {
       const value = await Promise.race([nextChunk(reader), late.promise]);
+      isComplete = value === null;
       if (value === null) return chunks.length === 1 ? chunks[0]! : concatBytes(chunks);
       sizeBytes += value.length;
       if (sizeBytes > bytesMax) throw tooLarge(bytesMax);
@@ -85,20 +90,8 @@ async function receive(request: Request, { runtime, bytesMax, timeoutMs, admitte
     }
   } finally {
     timer.cancel();
-    reader.releaseLock();
-  }
-}
-
-/** How long the sender has to read the answer before the rest of its body is given up. */
-const LINGER_MS = 100;
-
-/** Stops reading a request that was refused: not at once, for on some hosts the connection ends with it, and the answer would be lost. */
-export function discardLater(request: Request, runtime: Pick<Runtime, "setTimer">): void {
-  try {
-    const { body } = request;
-    if (body !== null) runtime.setTimer(() => void body.cancel().catch(() => undefined), LINGER_MS);
-  } catch {
-    // The sender has gone, and its body with it.
+    // Not at once: on some hosts the connection ends with the body, and the answer would be lost.
+    if (!isComplete) runtime.setTimer(() => void reader.cancel().catch(() => undefined), LINGER_MS);
   }
 }
 

@@ -12,7 +12,7 @@ import type { Admission, Admitted } from "../admission.ts";
 import type { AcceptedRequest, AppendResult, HttpHost } from "../host.ts";
 import { FAILED, jsonResponse, type Problem, problemResponse, Refusal, retryAfterSeconds } from "../problem.ts";
 import type { Call, Route } from "../router.ts";
-import { checkHead, discardLater, readBody } from "./body.ts";
+import { checkHead, readBody } from "./body.ts";
 import { isSchemaFailure, issuesOf, readMessage } from "./message.ts";
 import { type ReadyVerifier, readyVerifier } from "./verifier.ts";
 import type { WebhookDefinition } from "./webhook.ts";
@@ -88,7 +88,6 @@ async function handle(ingest: Ingest, request: Request, call: Call): Promise<Res
     return answer(ingest, result.duplicate ? "duplicate" : "accepted");
   } catch (error) {
     const problem = problemOf(error);
-    if (problem.closes === true) discardLater(request, runtime);
     report(ingest, problem, error);
     return problemResponse(problem);
   } finally {
