@@ -46,13 +46,13 @@ export class CompactionRun {
 
   /** Does a part; true when the partition is compacted. */
   step(transaction: LogTransaction, bite: Bite): boolean {
-    if (this.#isNoting) this.#note(transaction, bite);
+    if (this.#isNoting) this.#note(bite);
     else if (this.#rewrite(transaction, bite)) return this.#finish(transaction);
     return false;
   }
 
-  #note({ tables }: LogTransaction, bite: Bite): void {
-    const batches = tables.readBatches(this.#partition.id, this.#notedTo, this.#end, READ_BYTES);
+  #note(bite: Bite): void {
+    const batches = this.#partition.batches.read(this.#notedTo, this.#end, READ_BYTES);
     for (const batch of batches) {
       if (canCompact(batch.bytes)) this.#notesBytes += noteKeys(batch.bytes, this.#newest);
       bite.bytes -= batch.bytes.length;
@@ -64,9 +64,9 @@ export class CompactionRun {
 
   /** True when all is rewritten. */
   #rewrite(transaction: LogTransaction, bite: Bite): boolean {
-    const { tables, now } = transaction;
+    const { now } = transaction;
     const change = transaction.of(this.#partition);
-    const batches = tables.readBatches(this.#partition.id, this.#rewrittenTo, this.#notedTo, READ_BYTES);
+    const batches = this.#partition.batches.read(this.#rewrittenTo, this.#notedTo, READ_BYTES);
     for (const batch of batches) {
       this.#rewrittenTo = batch.next;
       bite.bytes -= batch.bytes.length;
@@ -78,8 +78,8 @@ export class CompactionRun {
       const isLast = batch.next === change.end;
       const compact = compactBatch(batch.bytes, this.#newest, !isLast && !this.#keepsTombstones && now - batch.time > TOMBSTONE_MS);
       if (compact === batch.bytes) continue;
-      if (compact === null) tables.deleteBatch(this.#partition.id, batch.base);
-      else tables.replaceBatch(this.#partition.id, batch.base, compact);
+      if (compact === null) this.#partition.batches.delete(batch.base);
+      else this.#partition.batches.replace(batch.base, compact);
       const freed = batch.bytes.length - (compact?.length ?? 0);
       bite.bytes -= freed;
       change.bytes! -= freed;
@@ -93,7 +93,7 @@ export class CompactionRun {
     const change = transaction.of(this.#partition);
     tables.setCleanTo(id, this.#notedTo);
     tables.countPartition(id, change.start, change.end, change.bytes!);
-    change.dirtyBytes = tables.bytesFrom(id, this.#notedTo);
+    change.dirtyBytes = this.#partition.batches.bytesFrom(this.#notedTo);
     return true;
   }
 }

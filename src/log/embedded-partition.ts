@@ -1,6 +1,7 @@
 /** A partition of the embedded log as it stands in memory, what a transaction adds to it, and the newest batches of all partitions that are read. */
 import type { TopicPartition } from "../record/record.ts";
 import type { Arrival } from "./arrival.ts";
+import type { BatchTable } from "./batch-table.ts";
 import type { Retention } from "./log.ts";
 import type { StoredBatch } from "./stored-batch.ts";
 
@@ -18,6 +19,7 @@ export class EmbeddedPartition implements TopicPartition {
   readonly id: number;
   readonly topic: string;
   readonly partition: number;
+  readonly batches: BatchTable;
   /** First kept position. */
   start: number;
   /** Position after the last record. */
@@ -30,8 +32,9 @@ export class EmbeddedPartition implements TopicPartition {
   /** The newest batches without a gap up to `end`, or none. */
   tail: StoredBatch[] = [];
 
-  constructor(id: number, at: TopicPartition, start: number, end: number) {
+  constructor(id: number, at: TopicPartition, batches: BatchTable, start: number, end: number) {
     this.id = id;
+    this.batches = batches;
     this.topic = at.topic;
     this.partition = at.partition;
     this.start = start;

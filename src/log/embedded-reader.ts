@@ -2,7 +2,6 @@
 import type { Chunk } from "../record/record.ts";
 import { Arrival } from "./arrival.ts";
 import type { EmbeddedPartition } from "./embedded-partition.ts";
-import type { Tables } from "./embedded-tables.ts";
 import { named, place, positionOutOfRange } from "./failure.ts";
 import type { PartitionReader } from "./log.ts";
 import { batchesFrom, indexAt, joinBatches } from "./stored-batch.ts";
@@ -10,7 +9,6 @@ import { batchesFrom, indexAt, joinBatches } from "./stored-batch.ts";
 /** What a reader needs of its log. */
 export interface EmbeddedReaderHost {
   readonly name: string;
-  readonly tables: Tables;
   /** Throws unless the log can be used. */
   checkUsable(call: string): void;
 }
@@ -82,10 +80,10 @@ export class EmbeddedReader implements PartitionReader {
   }
 
   #takeStored(bytesMax: number): Chunk | null {
-    const { id, end } = this.#of;
+    const { batches: stored, end } = this.#of;
     try {
-      const base = this.#isAtBatch ? this.#position : this.#host.tables.baseAt(id, this.#position);
-      const batches = this.#host.tables.readBatches(id, base, end, bytesMax);
+      const base = this.#isAtBatch ? this.#position : stored.baseAt(this.#position);
+      const batches = stored.read(base, end, bytesMax);
       return batches.length === 0 ? null : joinBatches(batches);
     } catch (thrown) {
       throw named(this.#host.name, `read ${place(this)}`, thrown);

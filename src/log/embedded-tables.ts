@@ -1,12 +1,11 @@
 /**
  * The tables of the embedded log and all SQL that touches them. They share the file with the state of the app, so their names begin with `log_`.
- *
- * One row of `log_batches` is one record batch under partition and base position, size columns before the blob, so that they are read without it.
+ * The batches of a partition are in a table of their own.
  */
 import { StoreError } from "../base/errors.ts";
 import type { Database, Statement } from "../sqlite/database.ts";
+import { BatchTable } from "./batch-table.ts";
 import type { Retention } from "./log.ts";
-import type { StoredBatch } from "./stored-batch.ts";
 
 /** The format of the tables; a file with a higher one is refused. */
 export const LOG_FORMAT = 1;
@@ -19,10 +18,6 @@ CREATE TABLE IF NOT EXISTS log_partitions (
   start INTEGER NOT NULL, counted_to INTEGER NOT NULL, bytes INTEGER NOT NULL, clean_to INTEGER NOT NULL,
   UNIQUE (topic, number)
 );
-CREATE TABLE IF NOT EXISTS log_batches (
-  partition INTEGER NOT NULL, base INTEGER NOT NULL, next INTEGER NOT NULL, time INTEGER NOT NULL, bytes BLOB NOT NULL,
-  PRIMARY KEY (partition, base)
-) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS log_groups (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, generation INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS log_positions (
   team INTEGER NOT NULL, partition INTEGER NOT NULL, position INTEGER NOT NULL,
@@ -53,14 +48,6 @@ export interface PartitionRow {
   readonly countedTo: number;
   readonly bytes: number;
   readonly cleanTo: number;
-}
-
-/** A batch without its bytes. */
-export interface BatchRow {
-  readonly base: number;
-  readonly next: number;
-  readonly time: number;
-  readonly bytes: number;
 }
 
 /** What an id was first used for. */
@@ -139,7 +126,14 @@ export class Tables {
 
   addPartition(topic: number, number: number): number {
     const sql = "INSERT INTO log_partitions (topic, number, start, counted_to, bytes, clean_to) VALUES (?, ?, 0, 0, 0, 0) RETURNING id";
-    return this.#number(sql, [topic, number])!;
+    const id = this.#number(sql, [topic, number])!;
+    this.batches(id).create();
+    return id;
+  }
+
+  /** Where the batches of a partition lie. */
+  batches(partition: number): BatchTable {
+    return new BatchTable(this.#database, partition);
   }
 
   /** Keeps what is known of a partition's front and size. */
@@ -153,77 +147,6 @@ export class Tables {
 
   cleanTo(id: number): number {
     return this.#number("SELECT clean_to FROM log_partitions WHERE id = ?", [id]) ?? 0;
-  }
-
-  /** Position after the last stored batch; null where there is none. */
-  lastNext(partition: number): number | null {
-    return this.#number("SELECT next FROM log_batches WHERE partition = ? ORDER BY base DESC LIMIT 1", [partition]);
-  }
-
-  /** Bytes of the batches from a position on. */
-  bytesFrom(partition: number, base: number): number {
-    return this.#number("SELECT coalesce(sum(length(bytes)), 0) FROM log_batches WHERE partition = ? AND base >= ?", [partition, base])!;
-  }
-
-  addBatch(partition: number, base: number, next: number, time: number, from: Uint8Array, start: number, end: number): void {
-    const insert = this.#statement("INSERT INTO log_batches (partition, base, next, time, bytes) VALUES (?, ?, ?, ?, ?)");
-    insert.bindNumber(0, partition);
-    insert.bindNumber(1, base);
-    insert.bindNumber(2, next);
-    insert.bindNumber(3, time);
-    insert.bindBlob(4, from, start, end);
-    insert.run();
-  }
-
-  replaceBatch(partition: number, base: number, bytes: Uint8Array): void {
-    const update = this.#statement("UPDATE log_batches SET bytes = ? WHERE partition = ? AND base = ?");
-    update.bindBlob(0, bytes);
-    update.bindNumber(1, partition);
-    update.bindNumber(2, base);
-    update.run();
-  }
-
-  deleteBatch(partition: number, base: number): void {
-    this.#run("DELETE FROM log_batches WHERE partition = ? AND base = ?", [partition, base]);
-  }
-
-  /** Deletes the batches up to and including the one at `base`. */
-  deleteBatchesTo(partition: number, base: number): void {
-    this.#run("DELETE FROM log_batches WHERE partition = ? AND base <= ?", [partition, base]);
-  }
-
-  /** Base of the batch that a position lies in, or the position itself. */
-  baseAt(partition: number, position: number): number {
-    // The inner query looks at one row alone: in a gap that compaction left, the search must not go on to the front.
-    const floor = "SELECT base, next FROM log_batches WHERE partition = ? AND base <= ? ORDER BY base DESC LIMIT 1";
-    return this.#number(`SELECT base FROM (${floor}) WHERE next > ?`, [partition, position, position]) ?? position;
-  }
-
-  /** Batches from `base` up to `end`, about `bytesMax` at most, but one at least where there is one. */
-  readBatches(partition: number, base: number, end: number, bytesMax: number): StoredBatch[] {
-    const batches: StoredBatch[] = [];
-    const select = this.#statement("SELECT base, next, time, length(bytes), bytes FROM log_batches WHERE partition = ? AND base >= ? AND base < ? ORDER BY base");
-    bind(select, [partition, base, end]);
-    let bytes = 0;
-    try {
-      while (select.step()) {
-        bytes += select.number(3);
-        if (batches.length > 0 && bytes > bytesMax) break;
-        batches.push({ base: select.number(0), next: select.number(1), time: select.number(2), bytes: select.blob(4) });
-      }
-    } finally {
-      select.reset();
-    }
-    return batches;
-  }
-
-  /** The oldest batches. */
-  oldestBatches(partition: number, limit: number): BatchRow[] {
-    return this.#rows(
-      "SELECT base, next, time, length(bytes) FROM log_batches WHERE partition = ? ORDER BY base LIMIT ?",
-      [partition, limit],
-      (row) => ({ base: row.number(0), next: row.number(1), time: row.number(2), bytes: row.number(3) }),
-    );
   }
 
   /** Counts a new member of a group in; its generation. */

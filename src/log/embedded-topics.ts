@@ -1,4 +1,5 @@
 /** Topics of the embedded log: what it knows when it opens, and how they are made and changed. */
+import type { TopicPartition } from "../record/record.ts";
 import { EmbeddedPartition } from "./embedded-partition.ts";
 import type { EmbeddedTopic } from "./embedded-partition.ts";
 import type { PartitionRow, Tables, TopicRow } from "./embedded-tables.ts";
@@ -12,10 +13,11 @@ export function loadTopics(tables: Tables): EmbeddedTopic[] {
 
 function load(tables: Tables, topic: TopicRow, row: PartitionRow): EmbeddedPartition {
   // Retention may have deleted the last batch: then the end is where it counted to.
-  const end = Math.max(row.countedTo, tables.lastNext(row.id) ?? 0);
-  const partition = new EmbeddedPartition(row.id, { topic: topic.name, partition: row.number }, row.start, end);
-  if (topic.retention !== "forever" && row.countedTo > 0) partition.bytes = row.bytes + tables.bytesFrom(row.id, row.countedTo);
-  if (topic.retention === "compact") partition.dirtyBytes = tables.bytesFrom(row.id, row.cleanTo);
+  const batches = tables.batches(row.id);
+  const end = Math.max(row.countedTo, batches.lastNext() ?? 0);
+  const partition = new EmbeddedPartition(row.id, { topic: topic.name, partition: row.number }, batches, row.start, end);
+  if (topic.retention !== "forever" && row.countedTo > 0) partition.bytes = row.bytes + batches.bytesFrom(row.countedTo);
+  if (topic.retention === "compact") partition.dirtyBytes = batches.bytesFrom(row.cleanTo);
   return partition;
 }
 
@@ -26,7 +28,7 @@ export function saveTopics(tables: Tables, specs: readonly TopicSpec[], known: R
     const topic = saved.get(name) ?? known.get(name);
     if (topic === undefined) {
       const id = tables.addTopic(name, retention, internal);
-      const all = Array.from({ length: partitions }, (_, partition) => new EmbeddedPartition(tables.addPartition(id, partition), { topic: name, partition }, 0, 0));
+      const all = Array.from({ length: partitions }, (_, partition) => add(tables, id, { topic: name, partition }));
       saved.set(name, { id, name, retention, internal, partitions: all });
     } else {
       tables.changeTopic(topic.id, retention, internal);
@@ -34,4 +36,9 @@ export function saveTopics(tables: Tables, specs: readonly TopicSpec[], known: R
     }
   }
   return saved.values();
+}
+
+function add(tables: Tables, topic: number, at: TopicPartition): EmbeddedPartition {
+  const id = tables.addPartition(topic, at.partition);
+  return new EmbeddedPartition(id, at, tables.batches(id), 0, 0);
 }

@@ -38,7 +38,7 @@ export class LogTransaction {
     if (encoder.count === 0) return position;
     const sealed = encoder.seal(position);
     forEachBatch(sealed, (base, next, start, end) => {
-      this.tables.addBatch(partition.id, base, next, this.now, sealed, start, end);
+      partition.batches.add(base, next, this.now, sealed, start, end);
       if (partition.arrivals.size > 0) change.batches.push({ base, next, time: this.now, bytes: sealed.slice(start, end) });
       change.end = next;
     });

@@ -185,7 +185,7 @@ class EmbeddedLog implements Log {
 
   reader(at: TopicPartition, position: number, onArrival: () => void): PartitionReader {
     this.#checkUsable("read");
-    const host = { name: NAME, tables: this.#tables, checkUsable: (call: string) => this.#checkUsable(call) };
+    const host = { name: NAME, checkUsable: (call: string) => this.#checkUsable(call) };
     const reader = new EmbeddedReader(host, this.#partition(at, "read"), position, onArrival, () => this.#readers.delete(reader));
     this.#readers.add(reader);
     return reader;

@@ -95,14 +95,14 @@ export class Housekeeping {
   #dropExpired({ name, retention }: EmbeddedTopic, partition: EmbeddedPartition, transaction: LogTransaction, bite: Bite): boolean {
     const { tables, now } = transaction;
     const change = transaction.of(partition);
-    change.bytes ??= tables.bytesFrom(partition.id, 0);
-    const rows = tables.oldestBatches(partition.id, ROWS);
+    change.bytes ??= partition.batches.bytesFrom(0);
+    const rows = partition.batches.oldest(ROWS);
     const expired = expiredBatches(rows, change.bytes, retention, now, this.#holdFrom(name, partition, change.start, transaction));
     let count = 0;
     while (count < expired && bite.bytes > 0) bite.bytes -= rows[count++]!.bytes;
     if (count > 0) {
       const last = rows[count - 1]!;
-      tables.deleteBatchesTo(partition.id, last.base);
+      partition.batches.deleteTo(last.base);
       change.start = last.next;
       for (const row of rows.slice(0, count)) change.bytes -= row.bytes;
     }
@@ -127,7 +127,7 @@ export class Housekeeping {
     let run: CompactionRun | null = null;
     return (transaction, bite) => {
       const change = transaction.of(partition);
-      change.bytes ??= transaction.tables.bytesFrom(partition.id, 0);
+      change.bytes ??= partition.batches.bytesFrom(0);
       if (run === null && !CompactionRun.isDue(change.bytes, change.dirtyBytes)) {
         transaction.tables.countPartition(partition.id, change.start, change.end, change.bytes);
         return true;
