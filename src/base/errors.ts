@@ -10,7 +10,7 @@
 export type ErrorDomain = "user" | "data" | "external" | "control" | "internal";
 
 /** Every code with its meaning and remedy. A code is never reused; `docs/reference/errors.md` is made from this table. */
-export const errorCodes = Object.freeze({
+export const errorCodes = {
   DEFINITION_INVALID: "A definition is wrong: mend each fault that the message lists, then start again.",
   DURATION_INVALID: 'A duration is not understood: write milliseconds or text such as "1h 30m", largest unit first.',
   OPTION_INVALID: "An option has a value that cannot work: the message names the option and what it takes.",
@@ -41,7 +41,8 @@ export const errorCodes = Object.freeze({
   CONFIG_INVALID: "A setting from the environment or the command line is wrong.",
   RUNTIME_UNSUPPORTED: "This runtime cannot do what was asked: the message names the way round.",
   INVARIANT: "A bug in Millrace: please report it with the message.",
-} as const);
+} as const;
+Object.freeze(errorCodes);
 
 /** One of the codes of {@linkcode errorCodes}. */
 export type ErrorCode = keyof typeof errorCodes;
@@ -54,15 +55,13 @@ export interface ErrorInfo {
   readonly retryAfterMs?: number;
 }
 
-const BRAND: unique symbol = Symbol.for("millrace.error") as never;
-
 /** The base of all errors Millrace throws. Test with {@linkcode isStreamError}, not `instanceof`: two copies of the package may meet. */
 export class StreamError extends Error {
   readonly code: ErrorCode;
   readonly domain: ErrorDomain;
   readonly details: Readonly<Record<string, unknown>>;
   readonly retryAfterMs: number | null;
-  readonly [BRAND]: true = true;
+  readonly "~millrace": "error" = "error";
 
   constructor(code: ErrorCode, domain: ErrorDomain, message: string, info: ErrorInfo = {}) {
     super(message, info.cause === undefined ? undefined : { cause: info.cause });
@@ -134,7 +133,7 @@ export class InvariantError extends StreamError {
 
 /** Whether a value is an error of Millrace, from whichever copy of the package. */
 export function isStreamError(value: unknown): value is StreamError {
-  return typeof value === "object" && value !== null && (value as { [BRAND]?: unknown })[BRAND] === true;
+  return typeof value === "object" && value !== null && (value as { readonly "~millrace"?: unknown })["~millrace"] === "error";
 }
 
 /** The message of anything that was thrown. */

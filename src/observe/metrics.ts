@@ -98,6 +98,12 @@ export class Metrics {
     };
   }
 
+  /** A total that is counted elsewhere and read when somebody asks; as `gauge` otherwise. */
+  total(name: string, help: string, labels: Labels, read: () => number): void {
+    const family = this.#family({ name, help, kind: "counter", labels, buckets: null });
+    this.#series(family, labels, (own) => new GaugeSeries(own)).read = read;
+  }
+
   /** The histogram of a name and labels; `buckets` are upper bounds, rising, without infinity. */
   histogram(name: string, help: string, buckets: readonly number[], labels: Labels = NO_LABELS): Histogram {
     const family = this.#family({ name, help, kind: "histogram", labels, buckets });

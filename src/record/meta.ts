@@ -1,5 +1,10 @@
 /** What user code sees of a record besides its value. */
 import type { RecordCursor } from "./cursor.ts";
+import { headerText, toHeaders } from "./headers.ts";
+import type { HeaderField } from "./record.ts";
+
+/** Headers that begin so are the engine's: they do not go on with what is made of a record. */
+const ENGINE_HEADERS = "mr-";
 
 /** What is known of a record besides its value. */
 export interface RecordMeta<out K = unknown> {
@@ -14,21 +19,19 @@ export interface RecordMeta<out K = unknown> {
   readonly position: number;
 }
 
-const NO_BYTES = new Uint8Array(0);
-const text = new TextDecoder();
-
 /**
  * One reused record in the hands of operators. Key and headers are read from the cursor when asked for; `keep` reads both, for a record that outlives its turn.
  */
 export class RecordView implements RecordMeta<unknown> {
-  topic: string;
+  readonly topic: string;
   readonly partition: number;
-  position = -1;
-  timestamp = 0;
-  #cursor: RecordCursor | null = null;
+  position: number = -1;
+  timestamp: number = 0;
   readonly #decodeKey: ((bytes: Uint8Array) => unknown) | null;
+  #cursor: RecordCursor | null = null;
   #key: unknown = null;
   #hasKey = false;
+  #fields: readonly HeaderField[] | null = null;
   #headers: Headers | null = null;
 
   /** `decodeKey` null: keys are text. */
@@ -44,16 +47,18 @@ export class RecordView implements RecordMeta<unknown> {
     this.position = cursor.position;
     this.timestamp = cursor.timestamp;
     this.#hasKey = false;
+    this.#fields = null;
     this.#headers = null;
     return this;
   }
 
   /** Stands for a record that is in no log, or no longer at a cursor. */
-  of(key: unknown, timestamp: number, position: number, headers: Headers | null): this {
+  of(key: unknown, timestamp: number, position: number, fields: readonly HeaderField[] | null): this {
     this.#cursor = null;
     this.#key = key;
     this.#hasKey = true;
-    this.#headers = headers;
+    this.#fields = fields;
+    this.#headers = null;
     this.timestamp = timestamp;
     this.position = position;
     return this;
@@ -63,40 +68,48 @@ export class RecordView implements RecordMeta<unknown> {
     if (!this.#hasKey) {
       const cursor = this.#cursor!;
       if (this.#decodeKey === null) this.#key = cursor.keyText();
-      else this.#key = cursor.keyStart < 0 ? null : this.#decodeKey(cursor.keyBytes() ?? NO_BYTES);
+      else {
+        const bytes = cursor.keyBytes();
+        this.#key = bytes === null ? null : this.#decodeKey(bytes);
+      }
       this.#hasKey = true;
     }
     return this.#key;
   }
 
   get headers(): Headers {
-    return this.#headers ??= headersOf(this.#cursor);
+    return this.#headers ??= toHeaders(this.fields ?? []);
   }
 
-  /** The headers, if any were read or exist; null saves making an empty object. */
-  get headersIfAny(): Headers | null {
-    if (this.#headers === null && (this.#cursor === null || this.#cursor.headerCount === 0)) return null;
-    return this.headers;
+  /** The headers as they lie in the record; null when there are none. */
+  get fields(): readonly HeaderField[] | null {
+    const cursor = this.#cursor;
+    if (this.#fields === null && cursor !== null && cursor.headerCount > 0) this.#fields = cursor.headers();
+    return this.#fields;
   }
 
   /** Reads what is still in the cursor, so that this object may be kept. */
   keep(): this {
     void this.key;
-    void this.headers;
+    void this.fields;
     this.#cursor = null;
     return this;
   }
 }
 
-function headersOf(cursor: RecordCursor | null): Headers {
-  const headers = new Headers();
-  if (cursor === null || cursor.headerCount === 0) return headers;
-  for (const { name, value } of cursor.headers()) {
-    try {
-      headers.append(name, value === null ? "" : typeof value === "string" ? value : text.decode(value));
-    } catch {
-      // A name or value that HTTP does not allow cannot be shown here; the record keeps its bytes.
-    }
-  }
-  return headers;
+/** The headers of a record that go on with what is made of it: its own, not the engine's. */
+export function fieldsOf(meta: RecordMeta): readonly HeaderField[] | null {
+  const fields = meta instanceof RecordView ? meta.fields : null;
+  return fields === null || !fields.some(isEngines) ? fields : fields.filter((field) => !isEngines(field));
+}
+
+/** The value of one header as text; null when there is none. */
+export function headerOf(meta: RecordMeta, name: string): string | null {
+  const fields = meta instanceof RecordView ? meta.fields : null;
+  const field = fields?.findLast((candidate) => candidate.name === name);
+  return field === undefined ? null : headerText(field.value);
+}
+
+function isEngines({ name }: HeaderField): boolean {
+  return name.startsWith(ENGINE_HEADERS);
 }

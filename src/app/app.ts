@@ -1,0 +1,347 @@
+/** The app: where definitions meet, and the handle to run them. */
+import { type Awaitable } from "../base/awaitable.ts";
+import { DefinitionError } from "../base/errors.ts";
+import { defineFeatures, type FeatureAnswer, featureParts, type FeatureParts, type FeatureSet, type FeatureSetOptions, type FeatureShape, type PlainFeatures, type Queryable } from "../feature/feature-set.ts";
+import { defineResolver, type Resolver, type ResolverDefinition, type ResolverResult } from "../feature/resolver.ts";
+import { checkListen, isLoopbackHost } from "../http/admin/guard.ts";
+import { defineWebhook, type HeaderRecord, type QueryValues, type WebhookDefinition, type WebhookMessage, type WebhookOptions } from "../http/ingest/webhook.ts";
+import type { Observer } from "../observe/events.ts";
+import { textKeys } from "../record/key.ts";
+import type { RecordMeta } from "../record/meta.ts";
+import { resolveSecret, type Secret } from "../runtime/env-value.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import { compilePolicy, type ErrorPolicy } from "../stream/error-policy.ts";
+import { type Source, sourceProperty, targetParts } from "../stream/source.ts";
+import { type Stream, streamOf } from "../stream/stream.ts";
+import { defineTopic, type Instant, madeTopic, type Topic, type TopicOptions } from "../stream/topic.ts";
+import { defaultPolicy } from "../task/policy.ts";
+import { describeTopology, mermaidOf, type TopologyDescription } from "../topology/describe.ts";
+import type { TopicDefinition } from "../topology/node.ts";
+import { type Topology, TopologyBuilder } from "../topology/topology.ts";
+import { Engine, type EngineOptions } from "./engine.ts";
+import { embedded, type LogDriver } from "./log-driver.ts";
+
+/** How an app is set up. Everything has a default that needs no server. */
+export interface AppOptions {
+  /** @default embedded, in `directory` */
+  readonly log?: LogDriver;
+  /** @default the one the app runs on */
+  readonly runtime?: Runtime;
+  /** @default ".millrace" */
+  readonly directory?: string;
+  /** For sources and steps that have no policy of their own. @default 3 tries, then dead-letter */
+  readonly errors?: ErrorPolicy;
+}
+
+/** How an app runs. */
+export interface RunOptions {
+  /** 0 picks a free one; null: it does not listen. @default 8080 */
+  readonly port?: number | null;
+  /** @default "127.0.0.1" */
+  readonly host?: string;
+  /** Who knows it may use queries and admin pages. Required on any address but loopback. */
+  readonly token?: Secret;
+  /** Aborted: the app drains and stops. */
+  readonly signal?: AbortSignal;
+  /** Hears what happens. @default nothing */
+  readonly observer?: Observer;
+  /** Told once everything stands. */
+  readonly onStart?: (started: Started) => void;
+}
+
+/** What stands, once an app has started. */
+export interface Started {
+  readonly app: string;
+  readonly runtime: string;
+  readonly log: string;
+  /** Where records and state lie. */
+  readonly place: string;
+  /** null: it does not listen. */
+  readonly url: string | null;
+  readonly tasks: readonly string[];
+  readonly webhooks: readonly string[];
+  readonly features: readonly string[];
+}
+
+/** The state of an app, with its reason. */
+export interface Health {
+  readonly status: "ok" | "degraded" | "stopped" | "error";
+  readonly reason?: string;
+}
+
+/** A webhook is a source like any topic. */
+export interface Webhook<Body, Query, HeaderValues> extends Source<string | null, WebhookMessage<Body, Query, HeaderValues>> {
+  readonly path: string;
+}
+
+/** A topology, and the handle to run it. */
+export interface App extends AsyncDisposable {
+  readonly name: string;
+
+  /** A topic: a named, partitioned log of records. */
+  topic<K = string | null, V = unknown, Input = V>(name: string, options?: TopicOptions<K, V, Input>): Topic<K, V, Input>;
+  /** Takes requests at `path`, verified and checked, into a topic. Answers 202 once the record is durable. */
+  webhook<Body = unknown, Query = QueryValues, HeaderValues = HeaderRecord, Input = unknown>(path: `/${string}`, options: WebhookOptions<Body, Query, HeaderValues, Input>): Webhook<Body, Query, HeaderValues>;
+  /** The records of a source, to work on. */
+  stream<K, V>(source: Source<K, V>): Stream<K, V>;
+  /** The features of an entity. */
+  features<const N extends string, F extends FeatureShape, K = string>(name: N, shape: F, options?: FeatureSetOptions<K>): FeatureSet<N, K, PlainFeatures<F>>;
+  /** From a source to features: name, definition, handler. */
+  resolver<K, V, Row, M = V>(
+    name: string,
+    definition: ResolverDefinition<K, V, M, Row>,
+    handler: (message: NoInfer<M>, meta: RecordMeta<K>) => ResolverResult<NoInfer<Row>>,
+  ): Resolver<M, Row>;
+
+  /** The newest values, or as of a moment; null where nothing was observed. */
+  query<K, Answer>(features: Queryable<K, Answer>, key: NoInfer<K>, options?: { readonly at?: Instant }): Promise<Answer>;
+
+  /** What the app consists of. Throws one `DefinitionError` with every fault. */
+  topology(): TopologyDescription & { readonly mermaid: string };
+  /** Opens log and state and works, without listening; `run` and the first `fetch` do it by themselves. */
+  start(): Promise<void>;
+  /** Runs until a signal or `stop`. */
+  run(options?: RunOptions): Promise<void>;
+  /** Drains, commits, closes. */
+  stop(): Promise<void>;
+  health(): Promise<Health>;
+  /** Webhooks, queries and admin, as a handler that can be mounted anywhere. */
+  readonly fetch: (request: Request, ...context: readonly unknown[]) => Promise<Response>;
+}
+
+/** What hosts and tests reach behind an app. */
+export interface AppInternals {
+  readonly builder: TopologyBuilder;
+  /** Opens an engine on what the app defines. */
+  open(overrides: Partial<Pick<EngineOptions, "runtime" | "driver" | "worker" | "observer">>): Promise<Engine>;
+  /** Sends and queries go to this engine from here on; null: to none. */
+  attach(engine: Engine | null): void;
+}
+
+const internals = new WeakMap<App, AppInternals>();
+
+/** The internals of an app made by this copy of the package. */
+export function internalsOf(app: App): AppInternals {
+  const found = internals.get(app);
+  if (found === undefined) throw new DefinitionError("Cannot use this app: it was made by another copy of the package");
+  return found;
+}
+
+/** Makes an app. `defaultRuntime` is asked when it starts and none was given. */
+export function makeApp(name: string, options: AppOptions, defaultRuntime: () => Promise<Runtime>): App {
+  const app = new MillraceApp(name, options, defaultRuntime);
+  internals.set(app, app.internals());
+  return app;
+}
+
+interface WebhookEntry {
+  readonly definition: WebhookDefinition;
+  readonly topic: TopicDefinition;
+  readonly takesMessage: boolean;
+}
+
+class MillraceApp implements App {
+  readonly name: string;
+  readonly fetch: App["fetch"];
+  readonly #options: AppOptions;
+  readonly #defaultRuntime: () => Promise<Runtime>;
+  readonly #builder: TopologyBuilder;
+  readonly #webhooks: WebhookEntry[] = [];
+  readonly #features = new Map<string, FeatureParts>();
+  #built: Topology | null = null;
+  #opening: Promise<Engine> | null = null;
+  #engine: Engine | null = null;
+
+  constructor(name: string, options: AppOptions, defaultRuntime: () => Promise<Runtime>) {
+    this.name = name;
+    this.#options = options;
+    this.#defaultRuntime = defaultRuntime;
+    this.#builder = new TopologyBuilder(name);
+    if (!/^[A-Za-z0-9_-]{1,100}$/.test(name)) this.#builder.fault(`The name of app "${name}" cannot be used: wanted 1 to 100 of A-Z a-z 0-9 _ -`);
+    this.fetch = async (request, ...context) => (await this.#started()).fetch(request, infoOf(context));
+  }
+
+  topic<K = string | null, V = unknown, Input = V>(name: string, options: TopicOptions<K, V, Input> = {}): Topic<K, V, Input> {
+    return defineTopic(this.#defining(), { send: async (topic, value, sendOptions) => (await this.#started()).send(topic, value, sendOptions) }, name, options);
+  }
+
+  webhook<Body = unknown, Query = QueryValues, HeaderValues = HeaderRecord, Input = unknown>(path: `/${string}`, options: WebhookOptions<Body, Query, HeaderValues, Input>): Webhook<Body, Query, HeaderValues> {
+    const builder = this.#defining();
+    const definition = defineWebhook(path, options, (sentence) => builder.fault(sentence));
+    const own = options.topic === undefined ? builder.topic(this.#webhookTopic(path)) : null;
+    const topic = own ?? targetParts(options.topic!).definition;
+    this.#webhooks.push({ definition, topic, takesMessage: own !== null });
+    const node = (): ReturnType<TopologyBuilder["source"]> => {
+      if (own === null) throw new DefinitionError(`Cannot read from webhook "${path}": its records go to topic "${topic.name}": read that`);
+      return builder.source(own);
+    };
+    return { path, "~source": sourceProperty({ builder, node, key: textKeys, name: topic.name, origin: topic.name, keyOf: null }) };
+  }
+
+  #webhookTopic(path: string): TopicDefinition {
+    const name = path.slice(1).replaceAll(/[^A-Za-z0-9._-]+/g, "-");
+    return madeTopic({ name: name === "" ? "webhook" : name, key: textKeys, origin: name, isInternal: false });
+  }
+
+  stream<K, V>(source: Source<K, V>): Stream<K, V> {
+    this.#defining();
+    return streamOf(source);
+  }
+
+  features<const N extends string, F extends FeatureShape, K = string>(name: N, shape: F, options: FeatureSetOptions<K> = {}): FeatureSet<N, K, PlainFeatures<F>> {
+    const set = defineFeatures<N, F, K>(this.#defining(), name, shape, options);
+    this.#features.set(name, featureParts(set as unknown as Queryable<never, unknown>));
+    return set;
+  }
+
+  resolver<K, V, Row, M = V>(
+    name: string,
+    definition: ResolverDefinition<K, V, M, Row>,
+    handler: (message: NoInfer<M>, meta: RecordMeta<K>) => ResolverResult<NoInfer<Row>>,
+  ): Resolver<M, Row> {
+    return defineResolver<K, V, Row, M>(this.#defining(), name, definition, handler);
+  }
+
+  async query<K, Answer>(features: Queryable<K, Answer>, key: NoInfer<K>, { at }: { readonly at?: Instant } = {}): Promise<Answer> {
+    const parts = featureParts(features as Queryable<never, unknown>);
+    const engine = await this.#started();
+    return await engine.query(parts, key, parts.names, at === undefined ? null : at instanceof Date ? at.getTime() : at) as Answer;
+  }
+
+  topology(): TopologyDescription & { readonly mermaid: string } {
+    const description = this.#engine?.describe() ?? describeTopology(this.#build(), () => null);
+    return { ...description, mermaid: mermaidOf(description) };
+  }
+
+  async start(): Promise<void> {
+    await this.#started();
+  }
+
+  async run(options: RunOptions = {}): Promise<void> {
+    const runtime = await this.#runtime();
+    const { port = 8080, host = "127.0.0.1", signal, observer = () => {}, onStart } = options;
+    const token = options.token === undefined ? null : resolveSecret(runtime, options.token, "admin token");
+    if (port !== null) checkListen(host, token);
+    const engine = await this.#started(observer);
+    engine.admin = { token, isLoopback: isLoopbackHost(host) };
+    const stop = (): void => void this.stop().catch(() => {});
+    const offSignal = runtime.capabilities.hasProcess ? runtime.onSignal(stop) : () => {};
+    signal?.addEventListener("abort", stop, { once: true });
+    if (signal?.aborted === true) stop();
+    try {
+      const server = port === null ? null : await runtime.serve({ fetch: (request, info) => engine.fetch(request, info), hostname: host, port });
+      const url = server === null ? null : `http://${server.hostname.includes(":") ? `[${server.hostname}]` : server.hostname}:${server.port}`;
+      onStart?.(this.#standing(engine, runtime, url));
+      observer({ type: "appStarted", app: this.name, runtime: runtime.name, tasks: engine.worker.tasks.length });
+      try {
+        await engine.drive();
+      } finally {
+        await server?.stop();
+      }
+    } finally {
+      offSignal();
+      signal?.removeEventListener("abort", stop);
+      await this.stop();
+    }
+    observer({ type: "appStopped", app: this.name, reason: "stopped" });
+  }
+
+  async stop(): Promise<void> {
+    const opening = this.#opening;
+    if (opening === null) return;
+    const engine = await opening.catch(() => null);
+    await engine?.stop();
+    if (this.#opening === opening) {
+      this.#opening = null;
+      this.#engine = null;
+    }
+  }
+
+  async health(): Promise<Health> {
+    if (this.#engine === null) return { status: "stopped", reason: "the app does not run" };
+    const { status, reason } = this.#engine.health();
+    return reason === undefined ? { status } : { status, reason };
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  /** What `internalsOf` gives. */
+  internals(): AppInternals {
+    return {
+      builder: this.#builder,
+      open: (overrides) => this.#open(overrides),
+      attach: (engine) => {
+        this.#engine = engine;
+        this.#opening = engine === null ? null : Promise.resolve(engine);
+      },
+    };
+  }
+
+  #standing(engine: Engine, runtime: Runtime, url: string | null): Started {
+    return {
+      app: this.name,
+      runtime: `${runtime.name} ${runtime.version}`,
+      log: engine.log.name,
+      place: engine.place,
+      url,
+      tasks: engine.worker.tasks.map(({ id }) => id),
+      webhooks: this.#webhooks.map(({ definition }) => definition.path),
+      features: [...this.#features.keys()],
+    };
+  }
+
+  #defining(): TopologyBuilder {
+    if (this.#built !== null) throw new DefinitionError(`Cannot define more of app "${this.name}": it has started`);
+    return this.#builder;
+  }
+
+  #build(): Topology {
+    compilePolicy(this.#options.errors, `app "${this.name}"`, (sentence) => this.#builder.fault(sentence));
+    return this.#builder.build();
+  }
+
+  #runtime(): Promise<Runtime> {
+    return this.#options.runtime === undefined ? this.#defaultRuntime() : Promise.resolve(this.#options.runtime);
+  }
+
+  async #open(overrides: Partial<Pick<EngineOptions, "runtime" | "driver" | "worker" | "observer">>): Promise<Engine> {
+    const topology = this.#built ??= this.#build();
+    const policy = compilePolicy(this.#options.errors, "app", () => {}) ?? defaultPolicy;
+    return await Engine.open({
+      topology,
+      runtime: overrides.runtime ?? await this.#runtime(),
+      driver: overrides.driver ?? this.#options.log ?? embedded(),
+      directory: this.#options.directory ?? ".millrace",
+      webhooks: this.#webhooks,
+      features: this.#features,
+      observer: overrides.observer ?? (() => {}),
+      worker: { policy, ...overrides.worker },
+    });
+  }
+
+  async #started(observer: Observer = () => {}): Promise<Engine> {
+    if (this.#opening === null) {
+      const opening = this.#open({ observer });
+      this.#opening = opening;
+      try {
+        this.#engine = await opening;
+      } catch (error) {
+        this.#opening = null;
+        throw error;
+      }
+      // Whoever waits for the app hears of a failure; nobody else must be hurt by it.
+      this.#engine.drive().catch(() => {});
+    }
+    return await this.#opening;
+  }
+}
+
+/** What a host passes beside the request, where it is ours. */
+function infoOf(context: readonly unknown[]): { readonly remoteAddress: string | null } | undefined {
+  const [info] = context;
+  return typeof info === "object" && info !== null && "remoteAddress" in info ? info as { readonly remoteAddress: string | null } : undefined;
+}
+
+export type { Awaitable, FeatureAnswer };

@@ -1,0 +1,207 @@
+/** A running app: log, worker and HTTP face, opened in order and closed in reverse. */
+import { ExternalError, messageOf, StreamError } from "../base/errors.ts";
+import { readFeatures } from "../feature/online.ts";
+import type { FeatureParts } from "../feature/feature-set.ts";
+import type { AcceptedRequest, AppendResult, HealthReport, HttpHost } from "../http/host.ts";
+import { type HttpApp, httpApp } from "../http/server.ts";
+import type { WebhookDefinition } from "../http/ingest/webhook.ts";
+import type { Log } from "../log/log.ts";
+import { Metrics } from "../observe/metrics.ts";
+import type { Observer } from "../observe/events.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { Database } from "../sqlite/database.ts";
+import { RECEIVED_HEADER } from "../feature/resolver.ts";
+import type { Receipt, SendOptions } from "../stream/topic.ts";
+import { type Worker, type WorkerOptions, Worker as Workers } from "../task/worker.ts";
+import { describeTopology, mermaidOf } from "../topology/describe.ts";
+import type { TopicDefinition } from "../topology/node.ts";
+import type { Topology } from "../topology/topology.ts";
+import { drive } from "./drive.ts";
+import type { LogDriver } from "./log-driver.ts";
+import { appendOf } from "./records.ts";
+import { version } from "./version.ts";
+
+/** What an engine is made of. */
+export interface EngineOptions {
+  readonly topology: Topology;
+  readonly runtime: Runtime;
+  readonly driver: LogDriver;
+  readonly directory: string;
+  readonly webhooks: readonly { readonly definition: WebhookDefinition; readonly topic: TopicDefinition; readonly takesMessage: boolean }[];
+  readonly features: ReadonlyMap<string, FeatureParts>;
+  readonly observer: Observer;
+  readonly worker: Partial<WorkerOptions>;
+}
+
+/** A running app. */
+export class Engine {
+  readonly worker: Worker;
+  readonly log: Log;
+  readonly metrics: Metrics = new Metrics();
+  /** Where records and state lie, for people. */
+  readonly place: string;
+  /** Set when it listens. */
+  admin: { readonly token: string | null; readonly isLoopback: boolean } = { token: null, isLoopback: false };
+  readonly #options: EngineOptions;
+  readonly #database: Database | null;
+  readonly #http: HttpApp;
+  #driven: Promise<void> | null = null;
+  #stopping: Promise<void> | null = null;
+
+  private constructor(options: EngineOptions, log: Log, database: Database | null, place: string, worker: Worker) {
+    this.#options = options;
+    this.log = log;
+    this.place = place;
+    this.worker = worker;
+    this.#database = database;
+    this.#measure();
+    this.#http = httpApp(this.#host());
+  }
+
+  /** Opens log and worker; nothing moves before `drive` or `step`. */
+  static async open(options: EngineOptions): Promise<Engine> {
+    const { runtime, driver, directory, observer } = options;
+    const { log, database, place } = await driver.open({ runtime, directory, report: observer });
+    try {
+      const idle = log.capabilities.holdsState ? { idleTimeoutMs: 30_000 } : {};
+      const worker = await Workers.start({ ...idle, ...options.worker, runtime, log, database, topology: options.topology, observer });
+      return new Engine(options, log, database, place, worker);
+    } catch (error) {
+      database?.close();
+      await log.close();
+      throw error;
+    }
+  }
+
+  /** Steps the worker until it stops; rejects when it fails. */
+  drive(): Promise<void> {
+    return this.#driven ??= drive(this.worker, this.#options.runtime);
+  }
+
+  /** Drains, commits and closes; a second call waits for the first. */
+  stop(deadlineMs?: number): Promise<void> {
+    return this.#stopping ??= this.#stop(deadlineMs);
+  }
+
+  async #stop(deadlineMs: number | undefined): Promise<void> {
+    try {
+      await this.worker.stop(deadlineMs);
+    } finally {
+      await this.#driven?.catch(() => {});
+      this.#database?.close();
+      await this.log.close();
+    }
+  }
+
+  fetch(request: Request, info?: { readonly remoteAddress: string | null }): Promise<Response> {
+    return this.#http.fetch(request, info);
+  }
+
+  async send(topic: TopicDefinition, value: unknown, options: SendOptions<unknown>): Promise<Receipt> {
+    const append = await appendOf(this.#options.runtime, topic, this.log.partitionsOf(topic.name) ?? 1, value, options);
+    const [receipt] = await this.log.append([append]);
+    return { topic: topic.name, partition: append.partition, position: receipt!.position };
+  }
+
+  /** Committed and durable values of features. */
+  async query(parts: FeatureParts, key: unknown, names: readonly string[], at: number | null): Promise<Record<string, unknown>> {
+    const answer = readFeatures(this.worker.storage, parts.entity, this.log.partitionsOf(parts.topic.name) ?? 1, parts.keys, key, names, at);
+    // What was read is committed, but nothing leaves the process before it is durable.
+    if (!this.worker.isDurable) await this.log.flush();
+    return answer;
+  }
+
+  health(): HealthReport {
+    const { worker } = this;
+    const tasks = worker.tasks.map((task) => ({
+      id: task.id,
+      status: task.stopped === null ? "running" : "stopped",
+      ...(task.stopped === null ? {} : { reason: messageOf(task.stopped) }),
+      lag: task.inputs.reduce<number | null>((sum, { lag }) => sum === null || lag === null ? null : sum + lag, 0),
+      watermark: Number.isFinite(task.clock.safe) ? task.clock.safe : null,
+    }));
+    const failure = worker.failure;
+    const base = { tasks, ready: failure === null && (worker.state === "running" || worker.state === "committing") };
+    switch (worker.state) {
+      case "failed":
+        return { ...base, status: "error", reason: messageOf(failure), live: false };
+      case "stopped":
+        return { ...base, status: "stopped", reason: "the app was stopped", live: false };
+      case "starting":
+        return { ...base, status: "degraded", reason: "tasks are being restored", live: true };
+      default:
+        if (failure !== null) return { ...base, status: "error", reason: messageOf(failure), live: false };
+        return worker.commitTrouble === null ? { ...base, status: "ok", live: true } : { ...base, status: "degraded", reason: worker.commitTrouble, live: true };
+    }
+  }
+
+  #host(): HttpHost {
+    const { runtime, topology, webhooks, features } = this.#options;
+    const engine = this;
+    return {
+      name: topology.app,
+      version,
+      runtime,
+      webhooks: webhooks.map(({ definition }) => definition),
+      append: (definition, request) => this.#append(definition, request),
+      query: async (entity, key, { names, at }) => {
+        const parts = features.get(entity);
+        if (parts === undefined) return null;
+        for (const name of names ?? []) if (!parts.names.includes(name)) throw new StreamError("OPTION_INVALID", "user", `Features "${entity}" have no "${name}": there are ${parts.names.join(", ")}`);
+        return await this.query(parts, parts.keys.fromId(key), names ?? parts.names, at);
+      },
+      health: async () => this.health(),
+      topology: () => this.describe(),
+      mermaid: () => mermaidOf(this.describe()),
+      metrics: this.metrics,
+      get admin() {
+        return engine.admin;
+      },
+      log: this.#options.observer,
+    };
+  }
+
+  describe(): ReturnType<typeof describeTopology> {
+    return describeTopology(this.#options.topology, (topic) => this.log.partitionsOf(topic));
+  }
+
+  async #append(definition: WebhookDefinition, request: AcceptedRequest): Promise<AppendResult> {
+    if (this.worker.state === "failed" || this.worker.state === "stopped") throw new ExternalError("LOG_CLOSED", "Cannot take a webhook: the app has stopped", { retryAfterMs: 5_000 });
+    const webhook = this.#options.webhooks.find((candidate) => candidate.definition === definition)!;
+    const { topic, takesMessage } = webhook;
+    const { body, query, headers, receivedAt } = request;
+    const value = takesMessage ? { body, query, headers } : request.value !== undefined ? request.value : body;
+    const append = await appendOf(this.#options.runtime, topic, this.log.partitionsOf(topic.name) ?? 1, value, {
+      fields: [{ name: RECEIVED_HEADER, value: String(receivedAt) }],
+      ...(topic.timestamp === null ? { timestamp: receivedAt } : {}),
+    });
+    const { idempotencyId } = request;
+    const [receipt] = await this.log.append([idempotencyId === null ? append : { ...append, id: idempotencyId }]);
+    return { duplicate: receipt!.duplicate, differs: receipt!.differs };
+  }
+
+  #measure(): void {
+    const { metrics, worker } = this;
+    const { stats } = worker;
+    metrics.total("millrace_records_processed_total", "Records whose effects are in.", {}, () => stats.processed);
+    metrics.total("millrace_results_fired_total", "Results that event time made due.", {}, () => stats.fired);
+    metrics.total("millrace_records_late_total", "Records that came after their window had closed.", {}, () => stats.late);
+    metrics.total("millrace_records_dead_lettered_total", "Records that were given up.", {}, () => stats.deadLetters);
+    metrics.total("millrace_record_retries_total", "Tries after the first.", {}, () => stats.retries);
+    metrics.total("millrace_commits_total", "Commits that happened.", {}, () => stats.commits);
+    metrics.total("millrace_commits_failed_total", "Commits that did not happen.", {}, () => stats.failedCommits);
+    metrics.total("millrace_records_skipped_total", "Records that were left out, for whatever reason.", {}, () => [...stats.skipped.values()].reduce((sum, count) => sum + count, 0));
+    for (const task of worker.tasks) {
+      const own = (): typeof task | undefined => worker.tasks.find(({ id }) => id === task.id);
+      for (const { topic, partition } of task.inputs) {
+        const labels = { topic: topic.name, partition: String(partition) };
+        const input = () => own()?.inputs.find((candidate) => candidate.topic === topic);
+        metrics.gauge("millrace_partition_lag_records", "Records between the position and the end.", labels, () => input()?.lag ?? NaN);
+        metrics.gauge("millrace_partition_position", "Position of the next record to take.", labels, () => input()?.position ?? NaN);
+      }
+      metrics.gauge("millrace_task_watermark_seconds", "Event time by which windows close, seconds since the epoch.", { task: task.id }, () => (own()?.clock.safe ?? NaN) / 1_000);
+      metrics.gauge("millrace_task_unresolved_records", "Records under way, waiting for another try, or behind one of their key.", { task: task.id }, () => own()?.unresolved.size ?? NaN);
+      metrics.gauge("millrace_task_cached_bytes", "About how much memory cached state takes.", { task: task.id }, () => own()?.cachedBytes ?? NaN);
+    }
+  }
+}

@@ -1,0 +1,56 @@
+/** Which log an app runs on: opened when the app starts, never before. */
+import { embeddedLog } from "../log/embedded.ts";
+import type { Log } from "../log/log.ts";
+import { memoryLog } from "../log/memory.ts";
+import type { ObservedEvent } from "../observe/events.ts";
+import { memoryDisk } from "../runtime/memory-disk.ts";
+import type { Disk } from "../runtime/disk.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import { openDatabase } from "../sqlite/open.ts";
+import type { Database } from "../sqlite/database.ts";
+
+/** What a driver is opened with. */
+export interface LogDriverContext {
+  readonly runtime: Runtime;
+  /** The app's directory. */
+  readonly directory: string;
+  readonly report: (event: ObservedEvent) => void;
+}
+
+/** An open log, and where state lives when the log does not hold it. */
+export interface OpenLog {
+  readonly log: Log;
+  readonly database: Database | null;
+  /** For people: where records and state lie. */
+  readonly place: string;
+}
+
+/** Where the log is. */
+export interface LogDriver {
+  /** Short and stable: `embedded`, `memory`. */
+  readonly "~log": string;
+  open(context: LogDriverContext): Promise<OpenLog>;
+}
+
+/** One SQLite file in the app's directory holds records and state: the default. Another disk is for tests. */
+export function embedded(options: { readonly disk?: Disk } = {}): LogDriver {
+  return {
+    "~log": "embedded",
+    open: async ({ runtime, directory, report }) => {
+      const disk = options.disk ?? runtime.disk(directory);
+      const log = await embeddedLog(runtime, disk, { onWarning: (message) => report({ type: "warning", message, error: null }) });
+      return { log, database: null, place: `${directory}/millrace.db` };
+    },
+  };
+}
+
+/** Records and state in memory: gone with the process. */
+export function memory(): LogDriver {
+  return {
+    "~log": "memory",
+    open: async ({ runtime, report }) => {
+      const log = memoryLog(runtime, { onWarning: (message) => report({ type: "warning", message, error: null }) });
+      return { log, database: await openDatabase(runtime, memoryDisk(), "state.db"), place: "memory" };
+    },
+  };
+}

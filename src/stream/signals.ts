@@ -1,0 +1,39 @@
+/** What a function of the user's can say besides a value. */
+import { type Duration, finiteDurationMs } from "../base/duration.ts";
+import { HandlerError } from "../base/errors.ts";
+
+/** Returned by a handler: leave this record out, and say why in the metrics. */
+export interface Skip {
+  readonly "~skip": string;
+}
+
+/**
+ * Leaves a record out: it counts as done, under this reason.
+ *
+ * @example
+ * ```ts
+ * import { skip } from "millrace";
+ *
+ * const outcome = skip("test account");
+ * if (outcome["~skip"] !== "test account") throw new Error();
+ * ```
+ */
+export function skip(reason: string): Skip {
+  return { "~skip": reason };
+}
+
+/** An error that no retry can mend: goes straight to the policy's `then`. Throw it. */
+export function terminal(message: string, options: ErrorOptions = {}): Error {
+  return new HandlerError("HANDLER_TERMINAL", message, options);
+}
+
+/** An error that asks for another try after a time, within the policy's attempts. Throw it. */
+export function retryLater(after: Duration, options: ErrorOptions = {}): Error {
+  const retryAfterMs = finiteDurationMs(after, "retryLater()");
+  return new HandlerError("HANDLER_RETRY_LATER", `Asked for another try in ${retryAfterMs} ms`, { ...options, retryAfterMs });
+}
+
+/** Whether a handler asked to leave the record out. */
+export function isSkip(value: unknown): value is Skip {
+  return typeof value === "object" && value !== null && typeof (value as { readonly "~skip"?: unknown })["~skip"] === "string";
+}

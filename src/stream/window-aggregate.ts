@@ -1,0 +1,132 @@
+/** Aggregates per key and window: one state entry a key and window, said on each change or once when the window closes. */
+import { RecordView, fieldsOf, type RecordMeta } from "../record/meta.ts";
+import type { KeyFormat } from "../record/key.ts";
+import { packValue, unpackValue } from "../record/value-bytes.ts";
+import type { StoreSpec } from "../state/storage.ts";
+import { type AlignedWindows, firstStart, lastStart } from "../time/aligned.ts";
+import { firstOpenStart, latenessMs } from "../time/lateness.ts";
+import type { TopologyNode } from "../topology/node.ts";
+import type { Fold } from "./aggregator.ts";
+import { requireKey } from "./operators.ts";
+import type { Windowed } from "./window.ts";
+
+/** What is done with records whose window has closed, besides counting them. */
+export type Late = "topic" | "drop" | ((value: never, late: never) => void);
+
+/** A windowed aggregation. */
+export interface WindowAggregation {
+  readonly name: string;
+  readonly windows: AlignedWindows;
+  readonly emit: "close" | "update";
+  readonly late: Late;
+  readonly keys: KeyFormat;
+  /** By name; one under `""` gives the whole value. */
+  readonly folds: readonly (readonly [name: string, fold: Fold<unknown, unknown, unknown>])[];
+}
+
+/** One state a fold, then the largest timestamp. */
+type State = readonly unknown[];
+
+/** The store of a windowed aggregation: rows lie in the order of window ends. */
+export function windowStore({ name, windows, folds }: WindowAggregation): StoreSpec {
+  const { sizeMs, advanceMs, offsetMs } = windows;
+  const fingerprint = `window ${sizeMs}/${advanceMs}+${offsetMs} ${folds.map(([as, fold]) => `${as}:${fold.name}`).join(",")}`;
+  const isPlain = folds.every(([, fold]) => fold.pack === undefined);
+  const each = (state: State, change: (fold: Fold<unknown, unknown, unknown>, kept: unknown) => unknown): unknown[] =>
+    state.map((kept, index) => index < folds.length && kept !== undefined ? change(folds[index]![1], kept) : kept);
+  return {
+    name,
+    fingerprint,
+    pack: isPlain ? packValue : (value) => packValue(each(value as State, (fold, kept) => fold.pack?.(kept) ?? kept)),
+    unpack: isPlain ? unpackValue : (bytes) => each(unpackValue(bytes) as State, (fold, kept) => fold.unpack?.(kept) ?? kept),
+  };
+}
+
+/** Builds the step. */
+export function windowStep(aggregation: WindowAggregation): TopologyNode["build"] {
+  const { windows, emit, keys, folds, late } = aggregation;
+  const { sizeMs, advanceMs, graceMs } = windows;
+  const spec = windowStore(aggregation);
+  const count = folds.length;
+  const takesTombstones = folds.some(([, fold]) => fold.takesTombstones === true);
+
+  return (context, next) => {
+    const store = context.store(spec);
+    let value: unknown, timestamp = 0;
+    const fold = (kept: unknown): State => {
+      const state: unknown[] = kept === undefined ? new Array<unknown>(count + 1).fill(undefined) : (kept as State).slice();
+      for (let i = 0; i < count; i++) {
+        const step = folds[i]![1];
+        if (value !== undefined || step.takesTombstones === true) state[i] = step.add(state[i], value, timestamp);
+      }
+      const largest = state[count] as number | undefined;
+      if (largest === undefined || timestamp > largest) state[count] = timestamp;
+      return state;
+    };
+    const result = (key: unknown, end: number, state: State): Windowed<unknown, unknown> => ({ key, start: end - sizeMs, end, value: resultOf(folds, state) });
+
+    const push = (pushed: unknown, meta: RecordMeta): void => {
+      const key = meta.key;
+      requireKey(key, meta);
+      if (pushed === undefined && !takesTombstones) return;
+      context.enter();
+      value = pushed;
+      timestamp = meta.timestamp;
+      const clock = context.clock.late;
+      const last = lastStart(windows, timestamp);
+      const first = firstStart(windows, timestamp);
+      const open = clock - graceMs < first + sizeMs ? first : firstOpenStart(windows, timestamp, clock);
+      const id = keys.toId(key);
+      for (let start = open; start <= last; start += advanceMs) {
+        const end = start + sizeMs;
+        const state = store.update(end, id, fold) as State;
+        if (emit === "update") next(result(key, end, state), at(meta, state[count] as number));
+      }
+      if (open > first) sayLate(pushed, meta, first, Math.min(open - advanceMs, last), clock);
+    };
+
+    const sayLate = (pushed: unknown, meta: RecordMeta, from: number, to: number, clock: number): void => {
+      const missed: { start: number; end: number }[] = [];
+      for (let start = from; start <= to; start += advanceMs) missed.push({ start, end: start + sizeMs });
+      const lateness = latenessMs(meta.timestamp, clock);
+      context.late(meta, pushed, lateness, missed, late === "topic");
+      if (typeof late === "function" && pushed !== undefined) {
+        const { key, timestamp, topic, partition, position } = meta;
+        const record = { key, timestamp, topic, partition, position, headers: meta.headers, latenessMs: lateness, missed };
+        late(pushed as never, record as never);
+      }
+    };
+
+    return {
+      push,
+      timed: {
+        dueAt: () => store.nextTime + graceMs,
+        fire: (budget) => {
+          while (store.nextTime + graceMs <= context.clock.safe) {
+            const end = store.nextTime;
+            const isDone = store.drain(end, (id, state) => {
+              const key = keys.fromId(id);
+              if (emit === "close") context.fire(key, id, result(key, end, state as State), (state as State)[count] as number);
+              return --budget.left > 0;
+            });
+            if (!isDone) return false;
+          }
+          return true;
+        },
+      },
+    };
+  };
+}
+
+function resultOf(folds: WindowAggregation["folds"], state: State): unknown {
+  if (folds.length === 1 && folds[0]![0] === "") return folds[0]![1].result(state[0]);
+  const value: Record<string, unknown> = {};
+  for (let i = 0; i < folds.length; i++) value[folds[i]![0]] = folds[i]![1].result(state[i]);
+  return value;
+}
+
+/** The record with the timestamp of the result. */
+function at(meta: RecordMeta, timestamp: number): RecordMeta {
+  if (meta.timestamp === timestamp) return meta;
+  return new RecordView(meta.topic, meta.partition, null).of(meta.key, timestamp, meta.position, fieldsOf(meta));
+}

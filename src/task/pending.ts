@@ -1,0 +1,59 @@
+/** How unresolved records lie in the `pending` store of their task: their bytes, their tries and their clock, never an effect. */
+import { StoreError } from "../base/errors.ts";
+import { packValue, unpackValue } from "../record/value-bytes.ts";
+import type { StoreSpec } from "../state/storage.ts";
+import type { UnitRecord } from "./unit.ts";
+
+/** An unresolved record as it is kept. */
+export interface PendingRecord {
+  readonly entrance: string;
+  readonly record: UnitRecord;
+  /** Of a step's result: its key. */
+  readonly resultKey: unknown;
+  readonly chain: string | null;
+  readonly heldClock: number;
+  readonly judgedClock: number;
+  readonly arrivedAt: number;
+  readonly attempts: number;
+  /** Wall clock of the next try, ms; 0: at once. */
+  readonly nextTryAt: number;
+}
+
+const VERSION = 1;
+
+/** The pending store of a sub-topology. */
+export function pendingStore(subTopology: string): StoreSpec {
+  return { name: `${subTopology}#pending`, fingerprint: "pending", pack: (value) => value as Uint8Array, unpack: (bytes) => bytes };
+}
+
+/** The store of a sub-topology's clocks. */
+export function clockStore(subTopology: string): StoreSpec {
+  return { name: `${subTopology}#clocks`, fingerprint: "clocks", pack: packValue, unpack: unpackValue };
+}
+
+export function packPending(pending: PendingRecord): Uint8Array {
+  const { entrance, record, resultKey, chain, heldClock, judgedClock, arrivedAt, attempts, nextTryAt } = pending;
+  const headers = record.headers.map(({ name, value }) => [name, value]);
+  return packValue([
+    VERSION, entrance, record.key, record.value, headers, record.timestamp, record.position, resultKey, chain, heldClock, judgedClock, arrivedAt, attempts, nextTryAt,
+  ]);
+}
+
+export function unpackPending(bytes: Uint8Array): PendingRecord {
+  const row = unpackValue(bytes) as readonly unknown[];
+  if (row[0] !== VERSION) throw new StoreError("STORE_NEWER", `Cannot read a pending record: it has version ${String(row[0])}, wanted ${VERSION}`);
+  const [, entrance, key, value, headers, timestamp, position, resultKey, chain, heldClock, judgedClock, arrivedAt, attempts, nextTryAt] = row as [
+    number, string, Uint8Array | null, Uint8Array | null, readonly [string, Uint8Array | string | null][], number, number, unknown, string | null, number, number, number, number, number,
+  ];
+  return {
+    entrance,
+    record: { key, value, headers: headers.map(([name, content]) => ({ name, value: content })), timestamp, position },
+    resultKey,
+    chain,
+    heldClock,
+    judgedClock,
+    arrivedAt,
+    attempts,
+    nextTryAt,
+  };
+}

@@ -1,0 +1,840 @@
+/**
+ * A task: one sub-topology on one partition number. It takes records in order, pushes each through its operators, and keeps each one's effects all or nothing.
+ *
+ * A record runs in one go where its operators do; then its effects are in the caches and encoders when `step` returns, and nowhere else until the commit. One whose handler gives a
+ * promise becomes a unit: its effects move to an overlay and come in as one step when the handler is done. A record that fails leaves nothing behind but what its policy says.
+ */
+import { assert, unreachable } from "../base/assert.ts";
+import { isThenable } from "../base/awaitable.ts";
+import { DecodeError, HandlerError, isStreamError, messageOf } from "../base/errors.ts";
+import type { CommittedPosition, Log } from "../log/log.ts";
+import { errorFacts, type ObservedEvent, type RecordPlace } from "../observe/events.ts";
+import { unpackValue } from "../record/value-bytes.ts";
+import type { HeaderField, Payload } from "../record/record.ts";
+import { type RecordMeta, RecordView } from "../record/meta.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import { EffectScope } from "../state/scope.ts";
+import type { StateStorage, StoreSpec } from "../state/storage.ts";
+import { StateStore } from "../state/store.ts";
+import { judgeTimestamp } from "../time/lateness.ts";
+import type { Budget, Policy, Push, TopicDefinition } from "../topology/node.ts";
+import type { SubTopology } from "../topology/topology.ts";
+import { CLOCK_HEADER, CLOCK_ONLY_HEADER, ClockWriter, readClock } from "./carried-clock.ts";
+import { type Input, TaskClock } from "./input.ts";
+import { deadLetterHeaders, lateHeaders } from "./letters.ts";
+import { CarriedClocks } from "./outgoing-clock.ts";
+import type { Outputs, Stamp, TopicOutput } from "./outputs.ts";
+import { clockStore, packPending, type PendingRecord, pendingStore, unpackPending } from "./pending.ts";
+import { judge } from "./policy.ts";
+import type { WorkerStats } from "./stats.ts";
+import { StepResults } from "./step-results.ts";
+import { type Entrance, Unit } from "./unit.ts";
+import { Units } from "./units.ts";
+import { buildOperators, type Operators } from "./operators.ts";
+
+/** Unresolved records a task holds at most; then it takes no more. */
+const UNRESOLVED_MAX = 1_000;
+/** A timestamp further ahead of the wall clock than this does not move event time. */
+const AHEAD_MAX_MS = 86_400_000;
+
+/** What a task works with. */
+export interface TaskOptions {
+  readonly subTopology: SubTopology;
+  readonly partition: number;
+  readonly runtime: Runtime;
+  readonly log: Log;
+  readonly storage: StateStorage;
+  readonly outputs: Outputs;
+  readonly stats: WorkerStats;
+  readonly report: (event: ObservedEvent) => void;
+  /** The policy where neither step nor source has one. */
+  readonly policy: Policy;
+  /** For topics that don't say; null: off. */
+  readonly idleTimeoutMs: number | null;
+  /** Pause between clock-only records to one partition. */
+  readonly clockIntervalMs: number;
+  /** Opens the inputs this task owns; `next` is what their records go to. */
+  readonly openInput: (topic: TopicDefinition, next: Push) => Input;
+  readonly deadLetterTopic: (origin: string) => TopicDefinition;
+  readonly lateTopic: (origin: string) => TopicDefinition;
+  /** The task has something to do. */
+  readonly wake: () => void;
+}
+
+interface Arrival {
+  readonly unit: Unit;
+  readonly attempt: number;
+  readonly resume: (value: unknown) => void;
+  readonly value: unknown;
+  readonly failed: boolean;
+}
+
+/** One sub-topology at work on one partition number. */
+export class Task implements Stamp {
+  readonly id: string;
+  readonly name: string;
+  readonly partition: number;
+  readonly inputs: readonly Input[];
+  readonly clock: TaskClock = new TaskClock();
+  /** Why it does no more; null while it does. */
+  stopped: unknown = null;
+  readonly #options: TaskOptions;
+  readonly #runtime: Runtime;
+  readonly #outputs: Outputs;
+  readonly #scope = new EffectScope();
+  readonly #stores = new Map<string, StateStore>();
+  readonly #pending: StateStore;
+  readonly #clocks: StateStore;
+  readonly #operators: Operators;
+  readonly #units = new Units();
+  readonly #entrances = new Map<string, Entrance>();
+  readonly #carried: CarriedClocks;
+  readonly #concurrency: number;
+  #arrivals: Arrival[] = [];
+  /** Stored units that were resolved since the last commit. */
+  #gone: string[] = [];
+  #unitNumber = 0;
+  /** Whose record is at work, and its unit once it has one. */
+  #entrance: Entrance | null = null;
+  #unit: Unit | null = null;
+  #attempts = 0;
+  #arrivedAt = 0;
+  #step = "";
+  /** The clock the record at work is judged by; NaN before its timestamp is known. */
+  #judged = NaN;
+  #lateBefore = -Infinity;
+  #safeBefore = -Infinity;
+  #hasFailed = false;
+  #savedClocks = "";
+  #isClosed = false;
+
+  constructor(options: TaskOptions) {
+    const { subTopology, partition } = options;
+    this.#options = options;
+    this.#runtime = options.runtime;
+    this.#outputs = options.outputs;
+    this.partition = partition;
+    this.name = subTopology.name;
+    this.id = `${subTopology.name}/${partition}`;
+    this.#pending = this.store(pendingStore(subTopology.name));
+    this.#clocks = this.store(clockStore(subTopology.name));
+    this.#carried = new CarriedClocks(new ClockWriter(this.id), options.clockIntervalMs);
+    this.#concurrency = Math.max(...subTopology.nodes.map((node) => node.concurrency));
+    this.#operators = buildOperators(this, subTopology, this.clock);
+    this.inputs = subTopology.reads.flatMap((topic) => {
+      const next = this.#operators.entry(topic);
+      const count = options.log.partitionsOf(topic.name) ?? 0;
+      return partition < count ? [options.openInput(topic, next)] : [];
+    });
+    assert(this.inputs.length > 0, `task ${this.id} has an input`);
+    for (const input of this.inputs) this.#entrances.set(input.id, input);
+    for (const results of this.#operators.results.values()) this.#entrances.set(results.id, results);
+    this.#restore();
+  }
+
+  // ── What a step of the worker asks for ─────────────────────────────────────────────────────────────────────────────
+
+  /** Works until the budget is used up or there is nothing to do at hand. */
+  step(budget: Budget): void {
+    if (this.stopped !== null) return;
+    this.#takeArrivals();
+    const now = this.#runtime.monotonic();
+    this.#retry(now, budget);
+    this.#clockMoved();
+    if (!this.#operators.fire(budget)) return;
+    while (budget.left > 0 && this.stopped === null && this.canTake) {
+      const input = this.#choose(now);
+      if (input === null) break;
+      budget.left--;
+      this.#take(input);
+      if (!this.#operators.fire(budget)) return;
+    }
+  }
+
+  /** Whether it may begin another record. */
+  get canTake(): boolean {
+    return this.#units.running < this.#concurrency && this.#units.size < UNRESOLVED_MAX;
+  }
+
+  /** Whether a handler is under way. */
+  get isRunning(): boolean {
+    return this.#units.running > 0;
+  }
+
+  /** Handlers that are done go on; nothing new begins. */
+  resumeHandlers(): void {
+    this.#takeArrivals();
+  }
+
+  /** Whether a handler is done that has not gone on. */
+  get hasArrivals(): boolean {
+    return this.#arrivals.length > 0;
+  }
+
+  /** Whether there is something that the last commit does not have. */
+  get hasUncommitted(): boolean {
+    return this.#gone.length > 0 || this.dirtyCount > 0 || this.inputs.some((input) => input.position !== input.committed && input.committed >= 0 || input.position > 0 && input.committed < 0);
+  }
+
+  /** Records begun and not resolved. */
+  get unresolved(): Units {
+    return this.#units;
+  }
+
+  /** Whether `step` would do something now. */
+  hasWork(): boolean {
+    if (this.stopped !== null) return false;
+    if (this.#arrivals.length > 0) return true;
+    const now = this.#runtime.monotonic();
+    if (this.#units.running < this.#concurrency && this.#units.next(now) !== null) return true;
+    this.#clockMoved();
+    return this.#operators.isDue() || (this.canTake && this.#choose(now) !== null);
+  }
+
+  /** Monotonic ms at which there will be something to do without anything arriving; Infinity: never. */
+  nextWakeAt(): number {
+    if (this.stopped !== null) return Infinity;
+    return Math.min(this.#units.nextDueAt(), this.#idleWakeAt());
+  }
+
+  /** Positions that moved since the last commit. */
+  positions(): CommittedPosition[] {
+    const moved: CommittedPosition[] = [];
+    for (const { topic, partition, position, committed } of this.inputs) {
+      if (position !== committed) moved.push({ topic: topic.name, partition, position });
+    }
+    return moved;
+  }
+
+  /** Brings what the commit writes beside records' effects into stores and encoders. */
+  prepareCommit(): void {
+    this.#scope.begin();
+    for (const id of this.#gone) this.#pending.set(0, id, undefined);
+    this.#gone.length = 0;
+    for (const unit of this.#units) this.#storeUnit(unit);
+    this.#saveClocks();
+    this.#carried.sayClocks(this.#outputs, this.inputs.every((input) => this.#idleMs(input) !== null), this.#runtime);
+  }
+
+  /** Monotonic ms at which a clock may be said that is not; Infinity when all is said. */
+  nextClockAt(): number {
+    return this.#carried.nextAt();
+  }
+
+  /** Writes state; inside of the commit. */
+  flush(): void {
+    for (const store of this.#stores.values()) store.flush();
+  }
+
+  /** Entries that differ from what is committed. */
+  get dirtyCount(): number {
+    let count = 0;
+    for (const store of this.#stores.values()) count += store.dirtyCount;
+    return count;
+  }
+
+  /** The commit has happened. */
+  committed(): void {
+    for (const input of this.inputs) input.committed = input.position;
+    for (const store of this.#stores.values()) store.committed();
+  }
+
+  get cachedBytes(): number {
+    let bytes = 0;
+    for (const store of this.#stores.values()) bytes += store.cachedBytes;
+    return bytes;
+  }
+
+  evict(epochs: number): void {
+    for (const store of this.#stores.values()) store.evict(epochs);
+  }
+
+  /** Gives its inputs up. Handlers under way find nobody when they are done. */
+  close(): void {
+    this.#isClosed = true;
+    for (const input of this.inputs) input.close();
+  }
+
+  // ── What operators ask for (see OperatorContext) ───────────────────────────────────────────────────────────────────
+
+  enter(step: string): void {
+    this.#step = step;
+  }
+
+  now(): number {
+    return this.#runtime.now();
+  }
+
+  /** Wall clock at the first try of the record at work. */
+  arrivedAt(): number {
+    return this.#arrivedAt === 0 ? this.#arrivedAt = this.#runtime.now() : this.#arrivedAt;
+  }
+
+  store(spec: StoreSpec): StateStore {
+    assert(!this.#stores.has(spec.name), `store "${spec.name}" is opened once a task`);
+    const store = new StateStore(this.#options.storage, this.#scope, spec, this.partition);
+    this.#stores.set(spec.name, store);
+    return store;
+  }
+
+  output(topic: TopicDefinition, clock: { readonly safe: number }): TopicOutput {
+    const output = this.#outputs.topic(topic);
+    if (topic.carriesClock) this.#carried.add(output, clock);
+    return output;
+  }
+
+  emit(output: TopicOutput, key: Payload | null, value: Payload | null, timestamp: number, headers: readonly HeaderField[] | null): void {
+    this.#outputs.stage(output, key, value, timestamp, headers);
+  }
+
+  suspend(promise: PromiseLike<unknown>, resume: (value: unknown) => void): void {
+    const unit = this.#suspended();
+    const attempt = unit.attempts;
+    unit.outstanding++;
+    const arrive = (value: unknown, failed: boolean): void => {
+      if (this.#isClosed) return;
+      this.#arrivals.push({ unit, attempt, resume, value, failed });
+      this.#options.wake();
+    };
+    promise.then((value) => arrive(value, false), (error) => arrive(error, true));
+  }
+
+  /** Pushes a step's result on, as a unit of effect of its own. */
+  fire(results: StepResults, next: Push, key: unknown, keyId: string, value: unknown, timestamp: number): void {
+    this.#options.stats.fired++;
+    const view = results.at(key, keyId, value, timestamp);
+    if (this.#units.size > 0 && this.#units.isBlocked(keyId)) {
+      this.#defer(results);
+      return;
+    }
+    this.#begin(results);
+    try {
+      next(value, view);
+    } catch (error) {
+      this.#threw(error);
+    }
+    this.#end();
+  }
+
+  skipped(reason: string): void {
+    this.#options.stats.skip(reason);
+  }
+
+  late(step: string, origin: string, meta: RecordMeta, keyBytes: Payload | null, value: Payload | null, latenessMs: number, missed: readonly { readonly start: number; readonly end: number }[], toTopic: boolean): void {
+    this.#options.stats.late++;
+    const record = { topic: meta.topic, partition: meta.partition, position: meta.position };
+    this.#options.report({ type: "recordLate", task: this.id, step, record, latenessMs });
+    if (!toTopic) return;
+    const headers = lateHeaders(latenessMs, missed, { step, ...record }, []);
+    this.#outputs.stage(this.#outputs.topic(this.#options.lateTopic(origin)), keyBytes, value, meta.timestamp, headers);
+  }
+
+  flushed(): Promise<void> {
+    return this.#options.log.flush();
+  }
+
+  stamp(output: TopicOutput, partition: number, headers: readonly HeaderField[] | null): readonly HeaderField[] | null {
+    return this.#carried.stamp(output, partition, headers);
+  }
+
+  // ── One record ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #take(input: Input): void {
+    const { cursor, clock } = input;
+    input.endSince = null;
+    input.seenBefore = clock.seen;
+    if (clock.isCarried && this.#takeClock(input)) return;
+    const view = input.view.at(cursor);
+    if (this.#units.size > 0 && this.#units.isBlocked(input.chainOf(view))) {
+      this.#defer(input);
+      input.advance();
+      return;
+    }
+    this.#begin(input);
+    try {
+      const bytes = cursor.valueBytes();
+      const value = bytes === null ? undefined : input.topic.value.decode(bytes);
+      if (isThenable(value)) this.suspend(value, (decoded) => this.#enterAt(input, decoded, view));
+      else this.#enterAt(input, value, view);
+    } catch (error) {
+      this.#threw(error);
+    }
+    if (this.stopped === null) input.advance();
+    this.#end();
+  }
+
+  /** Reads the clock that a record of an internal topic carries; true when it carries nothing else. */
+  #takeClock(input: Input): boolean {
+    const { cursor } = input;
+    if (cursor.headerCount === 0) return false;
+    const carried = cursor.header(CLOCK_HEADER);
+    if (carried !== null) {
+      const { writer, watermark } = readClock(carried);
+      input.clock.carry(writer, watermark);
+    }
+    if (cursor.valueStart >= 0 || !cursor.headers().some(({ name }) => name === CLOCK_ONLY_HEADER)) return false;
+    input.advance();
+    this.#clockMoved();
+    return true;
+  }
+
+  /** The decoded record moves the clock and goes to the operators. */
+  #enterAt(input: Input, value: unknown, view: RecordView): void {
+    const { topic, clock } = input;
+    if (topic.timestamp !== null && value !== undefined) {
+      this.#step = topic.name;
+      const given = topic.timestamp(value, view);
+      view.timestamp = given instanceof Date ? given.getTime() : given;
+    }
+    const timestamp = view.timestamp;
+    if (!this.#isUsable(topic, timestamp)) return;
+    if (!clock.isCarried) clock.observe(timestamp);
+    this.#clockMoved();
+    const unit = this.#unit;
+    if (unit === null) this.#judged = this.clock.late;
+    else {
+      if (Number.isNaN(unit.judgedClock)) unit.judgedClock = this.clock.late;
+      this.clock.late = unit.judgedClock;
+    }
+    input.next(value, view);
+  }
+
+  /** Whether the timestamp may move event time; false for one that is dropped. Throws for one that is refused. */
+  #isUsable(topic: TopicDefinition, timestamp: number): boolean {
+    const verdict = judgeTimestamp(timestamp, this.#runtime.now(), { takesNegative: topic.negativeTimestamps, aheadMaxMs: AHEAD_MAX_MS });
+    switch (verdict) {
+      case "usable":
+        return true;
+      case "negative":
+        this.skipped("negative timestamp");
+        return false;
+      case "unusable":
+        throw new DecodeError("TIMESTAMP_INVALID", `Cannot use the timestamp of a record of "${topic.name}": it is ${timestamp}, wanted whole milliseconds`);
+      case "ahead":
+        throw new DecodeError("TIMESTAMP_INVALID", `Cannot use the timestamp of a record of "${topic.name}": it is ${timestamp}, more than a day ahead of the wall clock`);
+      default:
+        return unreachable(verdict);
+    }
+  }
+
+  #begin(entrance: Entrance): void {
+    this.#scope.begin();
+    this.#outputs.unstage();
+    this.#entrance = entrance;
+    this.#unit = null;
+    this.#attempts = 1;
+    this.#arrivedAt = 0;
+    this.#step = this.name;
+    this.#lateBefore = this.clock.late;
+    this.#safeBefore = this.clock.safe;
+    this.#judged = isInput(entrance) ? NaN : this.clock.late;
+    this.#hasFailed = false;
+  }
+
+  /** The record at work threw. */
+  #threw(error: unknown): void {
+    const unit = this.#unit;
+    if (unit !== null && unit.outstanding > 0) {
+      unit.failure ??= { error, step: this.#step };
+      return;
+    }
+    this.#scope.undo();
+    this.#outputs.unstage();
+    if (unit !== null) {
+      unit.failure ??= { error, step: this.#step };
+      return;
+    }
+    this.#hasFailed = true;
+    // As if it had never been: a record that is given up does not move the clock.
+    const entrance = this.#entrance!;
+    const step = this.#step;
+    if (isInput(entrance)) {
+      entrance.clock.seen = entrance.seenBefore;
+      this.clock.late = this.#lateBefore;
+      this.clock.safe = this.#safeBefore;
+    }
+    const policy = this.#policyOf(step, entrance);
+    const verdict = judge(error, 1, policy, () => this.#random());
+    if (verdict.do === "stop") {
+      this.#stop(error, step);
+      return;
+    }
+    const failed = entrance.capture(this.arrivedAt());
+    failed.attempts = 1;
+    failed.judgedClock = this.#judged;
+    if (verdict.do === "retry") {
+      this.#units.add(failed);
+      entrance.hold(failed);
+      this.#tryAgain(failed, verdict.afterMs, error, step);
+    } else this.#giveUp(failed, verdict.do, error, step);
+  }
+
+  /** The synchronous part of the record at work is over. */
+  #end(): void {
+    const unit = this.#unit;
+    this.#entrance = null;
+    this.#unit = null;
+    if (unit === null) {
+      if (this.#hasFailed) return;
+      this.#outputs.settle(this);
+      this.#options.stats.processed++;
+      return;
+    }
+    this.#leave(unit);
+  }
+
+  /** Leaves a unit's overlay; settles it when nothing is outstanding. */
+  #leave(unit: Unit): void {
+    if (unit.overlay !== null) {
+      for (const staged of this.#outputs.takeStaged()) unit.outputs.push(staged);
+      this.#scope.enter(null);
+    }
+    if (unit.outstanding === 0) this.#settle(unit);
+  }
+
+  // ── Records that are not done at once ──────────────────────────────────────────────────────────────────────────────
+
+  /** The unit of the record at work, with what it did so far moved out of the way. */
+  #suspended(): Unit {
+    let unit = this.#unit;
+    if (unit === null) {
+      const entrance = this.#entrance;
+      assert(entrance !== null, "only a record at work can be suspended");
+      unit = entrance.capture(this.arrivedAt());
+      unit.attempts = this.#attempts;
+      unit.judgedClock = this.#judged;
+      unit.state = "running";
+      this.#units.add(unit);
+      entrance.hold(unit);
+      this.clock.safe = this.#safeBefore;
+      this.#unit = unit;
+    }
+    if (unit.overlay === null) {
+      unit.overlay = this.#scope.detach();
+      unit.outputs = this.#outputs.takeStaged();
+      this.#scope.enter(unit.overlay);
+    }
+    return unit;
+  }
+
+  /** A record of a key that an earlier one is unresolved of: it waits its turn. */
+  #defer(entrance: Entrance): void {
+    const unit = entrance.capture(this.#runtime.now());
+    this.#units.add(unit);
+    entrance.hold(unit);
+    if (!isInput(entrance)) unit.judgedClock = this.clock.late;
+    else if (this.#observeUndecoded(entrance)) unit.judgedClock = this.clock.late;
+  }
+
+  /** Moves the clock by a record that is not run yet, so that lateness stays what it would be in turn; false when its timestamp cannot be told. */
+  #observeUndecoded({ topic, clock, cursor, partition }: Input): boolean {
+    let timestamp: number = cursor.timestamp;
+    if (topic.timestamp !== null) {
+      try {
+        const bytes = cursor.valueBytes();
+        const value = bytes === null ? undefined : topic.value.decode(bytes);
+        if (isThenable(value)) {
+          value.then(undefined, () => {});
+          return false;
+        }
+        const view = new RecordView(topic.name, partition, topic.key.decode).at(cursor);
+        const given = value === undefined ? timestamp : topic.timestamp(value, view);
+        timestamp = given instanceof Date ? given.getTime() : given;
+      } catch {
+        return false; // It fails again in its turn, and then by its policy.
+      }
+    }
+    if (judgeTimestamp(timestamp, this.#runtime.now(), { takesNegative: topic.negativeTimestamps, aheadMaxMs: AHEAD_MAX_MS }) !== "usable") return false;
+    if (!clock.isCarried) clock.observe(timestamp);
+    this.#clockMoved();
+    return true;
+  }
+
+  #takeArrivals(): void {
+    if (this.#arrivals.length === 0) return;
+    const arrivals = this.#arrivals;
+    this.#arrivals = [];
+    for (const { unit, attempt, resume, value, failed } of arrivals) {
+      if (unit.state !== "running" || unit.attempts !== attempt) continue;
+      this.#resume(unit, () => {
+        unit.outstanding--;
+        if (failed) throw value;
+        if (unit.failure === null) resume(value);
+      });
+    }
+  }
+
+  /** Runs a part of a unit's work in its overlay. */
+  #resume(unit: Unit, work: () => void): void {
+    const late = this.clock.late;
+    this.#entrance = unit.entrance;
+    this.#unit = unit;
+    this.#arrivedAt = unit.arrivedAt;
+    this.#safeBefore = this.clock.safe;
+    this.#outputs.unstage();
+    this.#scope.begin();
+    this.#scope.enter(unit.overlay);
+    if (!Number.isNaN(unit.judgedClock)) this.clock.late = unit.judgedClock;
+    try {
+      work();
+    } catch (error) {
+      this.#threw(error);
+    }
+    if (this.clock.late < late) this.clock.late = late;
+    this.#entrance = null;
+    this.#unit = null;
+    this.#leave(unit);
+  }
+
+  #retry(now: number, budget: Budget): void {
+    while (budget.left > 0 && this.#units.size > 0 && this.#units.running < this.#concurrency && this.stopped === null) {
+      const unit = this.#units.next(now);
+      if (unit === null) return;
+      budget.left--;
+      this.#units.start(unit);
+      unit.attempts++;
+      unit.failure = null;
+      this.#step = this.name;
+      this.#resume(unit, () => this.#rerun(unit));
+    }
+  }
+
+  /** Runs a unit's record from its entrance. */
+  #rerun(unit: Unit): void {
+    const { entrance, record } = unit;
+    if (isInput(entrance)) {
+      const { topic } = entrance;
+      const key = record.key === null ? null : topic.key.decode === null ? decodeText(record.key) : topic.key.decode(record.key);
+      const view = entrance.newView().of(key, record.timestamp, record.position, record.headers);
+      const value = record.value === null ? undefined : topic.value.decode(record.value);
+      if (isThenable(value)) this.suspend(value, (decoded) => this.#enterAt(entrance, decoded, view));
+      else this.#enterAt(entrance, value, view);
+      return;
+    }
+    const results = entrance as StepResults;
+    const view = results.newView().of(unit.resultKey, record.timestamp, -1, null);
+    this.#operators.resume(results)(record.value === null ? undefined : unpackValue(record.value), view);
+  }
+
+  /** Nothing of the unit is outstanding: its effects come in, or its policy speaks. */
+  #settle(unit: Unit): void {
+    const { failure } = unit;
+    const { overlay, outputs } = unit;
+    unit.overlay = null;
+    unit.outputs = [];
+    if (failure !== null) {
+      if (overlay !== null) this.#scope.drop(overlay);
+      this.#outputs.unstage();
+      this.#judge(unit, failure.error, failure.step);
+      return;
+    }
+    this.#resolve(unit);
+    if (overlay !== null) {
+      this.#scope.begin();
+      this.#scope.apply(overlay);
+      for (const staged of outputs) this.#outputs.write(staged, this);
+    } else this.#outputs.settle(this);
+    this.#options.stats.processed++;
+  }
+
+  #judge(unit: Unit, error: unknown, step: string): void {
+    const verdict = judge(error, unit.attempts, this.#policyOf(step, unit.entrance), () => this.#random());
+    switch (verdict.do) {
+      case "retry":
+        this.#tryAgain(unit, verdict.afterMs, error, step);
+        return;
+      case "skip":
+      case "dead-letter":
+        this.#resolve(unit);
+        this.#giveUp(unit, verdict.do, error, step);
+        return;
+      case "stop":
+        this.#units.wait(unit, Infinity);
+        this.#stop(error, step);
+        return;
+      default:
+        unreachable(verdict);
+    }
+  }
+
+  #resolve(unit: Unit): void {
+    if (unit.storedAs !== null) this.#gone.push(unit.storedAs);
+    this.#units.resolve(unit);
+    unit.entrance.release(unit);
+    this.#clockMoved();
+  }
+
+  // ── Failures ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #policyOf(step: string, entrance: Entrance): Policy {
+    return this.#operators.policyOf(step) ?? (isInput(entrance) ? entrance.topic.policy : null) ?? this.#options.policy;
+  }
+
+  #stop(error: unknown, step: string): void {
+    this.stopped = wrap(error, step, this.id);
+    this.#options.report({ type: "taskStopped", task: this.id, reason: `step "${step}" failed and its policy is to stop`, error: errorFacts(error) });
+  }
+
+  /** The record is done with: it is counted, or becomes a dead letter in the commit in which it counts as done. */
+  #giveUp(unit: Unit, how: "skip" | "dead-letter", error: unknown, step: string): void {
+    const { stats, report } = this.#options;
+    const place = this.#placeOf(unit);
+    if (how === "skip") {
+      const reason = isStreamError(error) && error.code === "KEY_MISSING" ? "no key" : "failed";
+      stats.skip(reason);
+      report({ type: "recordSkipped", task: this.id, step, record: place, reason: `${reason}: ${messageOf(error)}` });
+      return;
+    }
+    const { entrance, record } = unit;
+    const origin = isInput(entrance) ? entrance.topic.origin : this.#operators.originOf(entrance as StepResults);
+    const topic = this.#options.deadLetterTopic(origin);
+    this.#outputs.stage(this.#outputs.topic(topic), record.key, record.value, record.timestamp, deadLetterHeaders(error, unit.attempts, { step, ...place }, record.headers));
+    this.#outputs.settle(this);
+    stats.deadLetters++;
+    report({ type: "recordDeadLettered", task: this.id, step, record: place, attempts: unit.attempts, topic: topic.name, error: errorFacts(error) });
+  }
+
+  #tryAgain(unit: Unit, delayMs: number, error: unknown, step: string): void {
+    this.#units.wait(unit, this.#runtime.monotonic() + delayMs);
+    this.#options.stats.retries++;
+    this.#options.report({ type: "retryScheduled", task: this.id, step, record: this.#placeOf(unit), attempt: unit.attempts, delayMs, error: errorFacts(error) });
+  }
+
+  #placeOf({ entrance, record }: Unit): RecordPlace {
+    return { topic: isInput(entrance) ? entrance.topic.name : entrance.id, partition: this.partition, position: record.position };
+  }
+
+  #random(): number {
+    const bytes = this.#runtime.randomBytes(4);
+    return (bytes[0]! * 2 ** 24 + bytes[1]! * 2 ** 16 + bytes[2]! * 2 ** 8 + bytes[3]!) / 2 ** 32;
+  }
+
+  // ── Time and order ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #clockMoved(): void {
+    this.clock.update(this.inputs, (input) => this.#idleMs(input));
+  }
+
+  /** How long beyond its time-out an input has been idle; null: it is not. */
+  #idleMs(input: Input): number | null {
+    const timeout = input.topic.idleTimeoutMs ?? this.#options.idleTimeoutMs;
+    // An internal topic's writers say how far they are; its silence means nothing.
+    if (timeout === null || input.endSince === null || input.clock.isCarried) return null;
+    const beyond = this.#runtime.monotonic() - input.endSince - timeout;
+    return beyond < 0 || input.hasHead() ? null : Math.floor(beyond);
+  }
+
+  /** When an idle input lets something happen. */
+  #idleWakeAt(): number {
+    let at = Infinity;
+    for (const input of this.inputs) {
+      const timeout = input.topic.idleTimeoutMs ?? this.#options.idleTimeoutMs;
+      if (timeout === null || input.endSince === null || input.clock.isCarried) continue;
+      const turnsIdleAt = input.endSince + timeout;
+      if (turnsIdleAt > this.#runtime.monotonic()) at = Math.min(at, turnsIdleAt);
+    }
+    const due = this.#operators.dueAt();
+    if (at === Infinity && due < Infinity && this.inputs.every((input) => this.#idleMs(input) !== null)) {
+      at = this.#runtime.monotonic() + Math.max(1, due - this.clock.safe);
+    }
+    return at;
+  }
+
+  /** The input whose record is next: in the order of timestamps, waiting for one that is known to have more. */
+  #choose(now: number): Input | null {
+    const { inputs } = this;
+    if (inputs.length === 1) {
+      const input = inputs[0]!;
+      if (input.hasHead()) return input;
+      this.#atEnd(input, now);
+      return null;
+    }
+    let chosen: Input | null = null;
+    for (const input of inputs) {
+      if (!input.hasHead()) {
+        if (input.lag !== 0) return null;
+        this.#atEnd(input, now);
+        continue;
+      }
+      if (chosen === null || input.cursor.timestamp < chosen.cursor.timestamp) chosen = input;
+    }
+    return chosen;
+  }
+
+  #atEnd(input: Input, now: number): void {
+    if (input.lag === 0) input.endSince ??= now;
+  }
+
+  // ── What is kept beside effects ────────────────────────────────────────────────────────────────────────────────────
+
+  #storeUnit(unit: Unit): void {
+    if (unit.storedAs !== null && unit.storedAttempts === unit.attempts) return;
+    unit.storedAs ??= `${unit.entrance.id}\n${String(unit.record.position >= 0 ? unit.record.position : this.#unitNumber++).padStart(16, "0")}`;
+    unit.storedAttempts = unit.attempts;
+    const waitMs = unit.state === "waiting" ? Math.max(0, unit.nextTryAt - this.#runtime.monotonic()) : 0;
+    const row: PendingRecord = {
+      entrance: unit.entrance.id,
+      record: unit.record,
+      resultKey: unit.resultKey,
+      chain: unit.chain,
+      heldClock: unit.heldClock,
+      judgedClock: unit.judgedClock,
+      arrivedAt: unit.arrivedAt,
+      attempts: unit.attempts,
+      nextTryAt: waitMs === 0 ? 0 : waitMs === Infinity ? -1 : this.#runtime.now() + Math.ceil(waitMs),
+    };
+    this.#pending.set(0, unit.storedAs, packPending(row));
+  }
+
+  #saveClocks(): void {
+    const row = [1, this.clock.late, this.clock.safe, this.#unitNumber, this.inputs.map((input) => [input.id, ...input.clock.save()]), this.#operators.saveClocks()];
+    const text = JSON.stringify(row);
+    if (text === this.#savedClocks) return;
+    this.#savedClocks = text;
+    this.#clocks.set(0, "", row);
+  }
+
+  #restore(): void {
+    const saved = this.#clocks.get(0, "") as readonly [number, number, number, number, readonly (readonly [string, number, readonly (readonly [string, number])[]])[], readonly (readonly [string, number])[]] | undefined;
+    if (saved !== undefined) {
+      this.clock.late = saved[1];
+      this.clock.safe = saved[2];
+      this.#unitNumber = saved[3];
+      for (const input of this.inputs) {
+        const clock = saved[4].find(([id]) => id === input.id);
+        if (clock !== undefined) input.clock.load([clock[1], clock[2]]);
+      }
+      this.#operators.loadClocks(saved[5]);
+    }
+    const now = this.#runtime.now();
+    for (const [id, packed] of this.#pending.all()) {
+      const row = unpackPending(packed as Uint8Array);
+      const entrance = this.#entrances.get(row.entrance);
+      if (entrance === undefined) {
+        this.#options.report({ type: "warning", message: `A pending record of ${this.id} stays where it is: "${row.entrance}" is no longer part of the app`, error: null });
+        continue;
+      }
+      const unit = new Unit(entrance, row.record, row.resultKey, row.chain, row.heldClock, row.judgedClock, row.arrivedAt);
+      unit.attempts = row.attempts;
+      unit.storedAs = id;
+      unit.storedAttempts = row.attempts;
+      this.#units.add(unit);
+      if (row.nextTryAt > now) this.#units.wait(unit, this.#runtime.monotonic() + row.nextTryAt - now);
+      entrance.hold(unit);
+    }
+  }
+}
+
+function isInput(entrance: Entrance): entrance is Input {
+  return !(entrance instanceof StepResults);
+}
+
+function wrap(error: unknown, step: string, task: string): Error {
+  if (isStreamError(error)) return error;
+  return new HandlerError("HANDLER_FAILED", `Cannot go on in task ${task}: step "${step}" failed: ${messageOf(error)}`, { cause: error });
+}
+
+const utf8 = new TextDecoder();
+function decodeText(bytes: Uint8Array): string {
+  return utf8.decode(bytes);
+}

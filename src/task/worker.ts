@@ -1,0 +1,549 @@
+/**
+ * A worker: one thread, the unit of commit. It owns its tasks, steps them, and makes what they did true in one commit.
+ *
+ * It never loops by itself: a host calls `step` and waits until it is woken or the time it was told has come. A failed commit, fencing, a revoke and a broken disk all end in
+ * `abort`: every task is built again from what is committed, by the same way a start takes.
+ */
+import { assert } from "../base/assert.ts";
+import { ExternalError, isStreamError, messageOf } from "../base/errors.ts";
+import { isThenable } from "../base/awaitable.ts";
+import type { CommitReceipt, CommittedPosition, Log, Membership, TopicSpec } from "../log/log.ts";
+import { errorFacts, type Observer } from "../observe/events.ts";
+import type { TopicPartition } from "../record/record.ts";
+import type { Runtime, Timer } from "../runtime/runtime.ts";
+import { StateStorage } from "../state/storage.ts";
+import type { Database } from "../sqlite/database.ts";
+import type { Budget, Policy, TopicDefinition } from "../topology/node.ts";
+import { partitionCounts, type SubTopology, type Topology } from "../topology/topology.ts";
+import { Input } from "./input.ts";
+import { InputClock } from "./input-clock.ts";
+import { Outputs } from "./outputs.ts";
+import { defaultPolicy } from "./policy.ts";
+import { letterTopic } from "./letter-topics.ts";
+import { WorkerStats } from "./stats.ts";
+import { Task } from "./task.ts";
+
+/** How a worker is set up. */
+export interface WorkerOptions {
+  readonly runtime: Runtime;
+  readonly log: Log;
+  readonly topology: Topology;
+  /** Where state lives when the log does not hold it. */
+  readonly database?: Database | null;
+  readonly observer?: Observer;
+  readonly policy?: Policy;
+  /** Between two commits at most. @default 100 */
+  readonly commitIntervalMs?: number;
+  /** A commit is made early when so many records were taken. @default none */
+  readonly commitRecords?: number;
+  /** How long a commit waits for handlers that are under way. @default 100 */
+  readonly commitWaitMs?: number;
+  /** A commit is made early when outputs and dirty state reach this. @default 64 MiB */
+  readonly uncommittedBytesMax?: number;
+  /** Cached state beyond this is given up after a commit. @default 64 MiB */
+  readonly cacheBytes?: number;
+  /** For topics that don't say; null: off. */
+  readonly idleTimeoutMs?: number | null;
+  /** Between two clock-only records to one partition. @default 1,000 */
+  readonly clockIntervalMs?: number;
+  /** Records a step takes at most. @default 1,000 */
+  readonly stepRecords?: number;
+  /** How long a step works at most. @default 8 */
+  readonly stepMs?: number;
+}
+
+/** What a step tells its host. */
+export interface StepResult {
+  /** Nothing to do until woken, or until `nextWakeAt`. */
+  readonly idle: boolean;
+  /** Monotonic ms; Infinity: only when woken. */
+  readonly nextWakeAt: number;
+}
+
+/** How a worker is. */
+export type WorkerState = "starting" | "running" | "committing" | "failed" | "stopped";
+
+const DIRTY_ENTRY_BYTES = 128;
+/** Records between two looks at the clock within a step. */
+const SLICE = 64;
+const RETRY_COMMIT_MS = 250;
+const RETRY_COMMIT_MAX_MS = 30_000;
+
+/** Steps tasks and commits what they did. Made by {@linkcode Worker.start}. */
+export class Worker {
+  readonly stats: WorkerStats = new WorkerStats();
+  readonly #options: WorkerOptions;
+  readonly #runtime: Runtime;
+  readonly #log: Log;
+  readonly #topology: Topology;
+  readonly #observer: Observer;
+  readonly #partitions: ReadonlyMap<string, number>;
+  readonly #storage: StateStorage;
+  readonly #database: Database | null;
+  readonly #letters = new Map<string, TopicDefinition>();
+  #outputs: Outputs;
+  #tasks: Task[] = [];
+  #membership: Membership | null = null;
+  #assigned: readonly TopicPartition[] = [];
+  #state: WorkerState = "starting";
+  #failure: unknown = null;
+  #lastCommitAt = 0;
+  #takenSinceCommit = 0;
+  #isDirty = false;
+  /** Set while a commit waits for running handlers: monotonic ms at which it no longer does. */
+  #commitDeadline: number | null = null;
+  #isCommitting = false;
+  #commitRetries = 0;
+  #commitTrouble: string | null = null;
+  #notBefore = 0;
+  #durable: Promise<void> | null = null;
+  #commitWaiters: { resolve(): void; reject(error: unknown): void }[] = [];
+  #wakers = new Set<() => void>();
+  #turn = 0;
+
+  constructor(options: WorkerOptions, partitions: ReadonlyMap<string, number>) {
+    this.#options = options;
+    this.#runtime = options.runtime;
+    this.#log = options.log;
+    this.#topology = options.topology;
+    this.#observer = options.observer ?? (() => {});
+    this.#partitions = partitions;
+    const database = options.log.database ?? options.database ?? null;
+    assert(database !== null, "a log without state needs a database beside it");
+    this.#database = options.log.capabilities.holdsState ? null : database;
+    this.#storage = new StateStorage(database);
+    this.#outputs = new Outputs((topic) => this.#partitionsOf(topic));
+  }
+
+  /** Makes the topics, joins the group and restores the tasks. */
+  static async start(options: WorkerOptions): Promise<Worker> {
+    const { log, topology } = options;
+    const counts = partitionCounts(topology, (topic) => log.partitionsOf(topic));
+    const letters = topology.subTopologies.flatMap((sub) => sub.reads).filter((topic) => !topic.isInternal).flatMap((topic) => [letterTopic(topic.origin, "dlq"), letterTopic(topic.origin, "late")]);
+    const definitions = new Map([...letters, ...topology.topics].map((topic) => [topic.name, topic]));
+    const specs: TopicSpec[] = [...definitions.values()].map((topic) => ({
+      name: topic.name,
+      partitions: counts.get(topic.name) ?? 1,
+      retention: topic.retention,
+      internal: topic.isInternal,
+    }));
+    await log.ensureTopics(specs);
+    const worker = new Worker(options, new Map(specs.map(({ name, partitions }) => [name, partitions])));
+    await worker.#join();
+    return worker;
+  }
+
+  get state(): WorkerState {
+    return this.#state;
+  }
+
+  /** Why it failed, or its first stopped task did; null while all is well. */
+  get failure(): unknown {
+    return this.#failure ?? this.#tasks.find((task) => task.stopped !== null)?.stopped ?? null;
+  }
+
+  /** Why commits don't happen for now; null while they do. */
+  get commitTrouble(): string | null {
+    return this.#commitTrouble;
+  }
+
+  get tasks(): readonly Task[] {
+    return this.#tasks;
+  }
+
+  get topology(): Topology {
+    return this.#topology;
+  }
+
+  /** For reads from outside: committed state only. */
+  get storage(): StateStorage {
+    return this.#storage;
+  }
+
+  /** Calls `fn` whenever there may be something to do, until the returned function is called. */
+  onWake(fn: () => void): () => void {
+    this.#wakers.add(fn);
+    return () => this.#wakers.delete(fn);
+  }
+
+  /** Does bounded work: takes records, resumes handlers, closes windows, commits when it is time. */
+  step(): StepResult {
+    if (this.#state === "failed" || this.#state === "stopped") return { idle: true, nextWakeAt: Infinity };
+    if (this.#isCommitting) return { idle: true, nextWakeAt: Infinity };
+    const started = this.#runtime.monotonic();
+    if (started < this.#notBefore) return { idle: true, nextWakeAt: this.#notBefore };
+    try {
+      if (this.#commitDeadline !== null) this.#resumeOnly();
+      else this.#work(started);
+      if (this.#isCommitTime()) this.#tryCommit();
+    } catch (error) {
+      this.#fail(error);
+      return { idle: true, nextWakeAt: Infinity };
+    }
+    return this.#whatNext();
+  }
+
+  /** Commits what was done so far; resolves when it has happened and is durable. */
+  async commit(): Promise<void> {
+    if (this.#state === "failed") throw this.#failure;
+    while (this.#isCommitting) await new Promise<void>((resolve, reject) => this.#commitWaiters.push({ resolve, reject }));
+    if (this.#hasSomethingToCommit()) {
+      const done = new Promise<void>((resolve, reject) => this.#commitWaiters.push({ resolve, reject }));
+      this.#commit();
+      await done;
+    }
+    if (this.#durable !== null) await this.#durable;
+  }
+
+  /** Whether anything is left to do at hand: records, due windows, handlers, an open commit. */
+  get isQuiet(): boolean {
+    return !this.#isCommitting && !this.#hasSomethingToCommit() && this.#tasks.every((task) => !task.isRunning && !task.hasWork());
+  }
+
+  /** Whether what was committed still waits to become durable. */
+  get isDurable(): boolean {
+    return this.#durable === null;
+  }
+
+  /** Drains: takes no more, waits for handlers until `deadlineMs` from now is over, commits, leaves. */
+  async stop(deadlineMs = 10_000): Promise<void> {
+    if (this.#state === "stopped") return;
+    const deadline = this.#runtime.monotonic() + deadlineMs;
+    if (this.#state !== "failed") {
+      while (this.#tasks.some((task) => task.isRunning) && this.#runtime.monotonic() < deadline) {
+        await this.#wokenOrAt(deadline);
+        if (!this.#isCommitting) for (const task of this.#tasks) task.resumeHandlers();
+      }
+      await this.commit();
+    }
+    this.#state = "stopped";
+    const membership = this.#membership;
+    this.#membership = null;
+    for (const task of this.#tasks) task.close();
+    if (membership !== null) await membership.leave();
+    this.#wake();
+  }
+
+  // ── Membership ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async #join(): Promise<void> {
+    const topics = [...new Set(this.#topology.subTopologies.flatMap((sub) => sub.reads.map((topic) => topic.name)))];
+    if (topics.length === 0) {
+      this.#state = "running";
+      return;
+    }
+    this.#membership = await this.#log.join(this.#topology.app, topics, {
+      assigned: async (partitions) => {
+        this.#assigned = [...this.#assigned, ...partitions];
+        await this.#buildTasks();
+      },
+      revoked: async (partitions) => {
+        // While it stops, what could be committed is.
+        if (this.#state === "running" || this.#state === "committing") await this.commit();
+        this.#drop(partitions);
+      },
+      lost: (partitions) => {
+        this.#drop(partitions);
+        this.#outputs.reset();
+        void this.#abort();
+      },
+    });
+    if (this.#state === "starting") this.#state = "running";
+    this.#wake();
+  }
+
+  #drop(partitions: readonly TopicPartition[]): void {
+    const isDropped = (at: TopicPartition): boolean => partitions.some(({ topic, partition }) => topic === at.topic && partition === at.partition);
+    this.#assigned = this.#assigned.filter((at) => !isDropped(at));
+    const kept: Task[] = [];
+    for (const task of this.#tasks) {
+      if (task.inputs.some((input) => isDropped({ topic: input.topic.name, partition: input.partition }))) task.close();
+      else kept.push(task);
+    }
+    this.#tasks = kept;
+  }
+
+  /** Builds the tasks whose partitions are all here and that are not built yet, from what is committed. */
+  async #buildTasks(): Promise<void> {
+    const wanted = this.#topology.subTopologies.flatMap((sub) => this.#partitionNumbers(sub).map((partition) => ({ sub, partition })));
+    const missing = wanted.filter(({ sub, partition }) => !this.#tasks.some((task) => task.name === sub.name && task.partition === partition));
+    const partitions = missing.flatMap(({ sub, partition }) => this.#inputsOf(sub, partition));
+    const committed = new Map((await this.#log.committed(this.#topology.app, partitions)).map((at) => [`${at.topic}\n${at.partition}`, at.position]));
+    const starts = new Map((await this.#log.describe([...new Set(partitions.map(({ topic }) => topic))])).map((at) => [`${at.topic}\n${at.partition}`, at.start]));
+    for (const { sub, partition } of missing) {
+      const startedAt = this.#runtime.monotonic();
+      const task = this.#inOneTransaction(() => this.#buildTask(sub, partition, (topic) => committed.get(`${topic}\n${partition}`) ?? null, (topic) => starts.get(`${topic}\n${partition}`) ?? 0));
+      this.#tasks.push(task);
+      this.#observer({ type: "taskStarted", task: task.id, restoredRecords: 0, durationMs: this.#runtime.monotonic() - startedAt });
+    }
+    this.#lastCommitAt = this.#runtime.monotonic();
+  }
+
+  /** New spaces are made when a task opens its stores. */
+  #inOneTransaction<T>(work: () => T): T {
+    let result: T | undefined;
+    this.#storage.transaction(() => result = work());
+    return result as T;
+  }
+
+  #partitionNumbers(sub: SubTopology): number[] {
+    const count = Math.max(...sub.reads.map((topic) => this.#partitionsOf(topic.name)));
+    const numbers = Array.from({ length: count }, (_, index) => index);
+    return numbers.filter((partition) => this.#inputsOf(sub, partition).every((at) => this.#assigned.some(({ topic, partition: own }) => topic === at.topic && own === at.partition)));
+  }
+
+  #inputsOf(sub: SubTopology, partition: number): TopicPartition[] {
+    return sub.reads.filter((topic) => partition < this.#partitionsOf(topic.name)).map((topic) => ({ topic: topic.name, partition }));
+  }
+
+  #buildTask(sub: SubTopology, partition: number, committed: (topic: string) => number | null, start: (topic: string) => number): Task {
+    return new Task({
+      subTopology: sub,
+      partition,
+      runtime: this.#runtime,
+      log: this.#log,
+      storage: this.#storage,
+      outputs: this.#outputs,
+      stats: this.stats,
+      report: this.#observer,
+      policy: this.#options.policy ?? defaultPolicy,
+      idleTimeoutMs: this.#options.idleTimeoutMs ?? null,
+      clockIntervalMs: this.#options.clockIntervalMs ?? 1_000,
+      openInput: (topic, next) => {
+        const position = committed(topic.name);
+        const reader = this.#log.reader({ topic: topic.name, partition }, position ?? start(topic.name), () => this.#wake());
+        const clock = new InputClock(topic.watermarkDelayMs, topic.carriesClock ? this.#writersOf(topic) : null);
+        const input = new Input(topic, partition, reader, clock, next);
+        input.committed = position ?? -1;
+        return input;
+      },
+      deadLetterTopic: (origin) => this.#letterTopic(origin, "dlq"),
+      lateTopic: (origin) => this.#letterTopic(origin, "late"),
+      wake: () => this.#wake(),
+    });
+  }
+
+  /** The tasks, of all workers, that write an internal topic. */
+  #writersOf(topic: TopicDefinition): string[] {
+    return this.#topology.subTopologies.filter((sub) => sub.writes.includes(topic)).flatMap((sub) => {
+      const count = Math.max(...sub.reads.map((read) => this.#partitionsOf(read.name)));
+      return Array.from({ length: count }, (_, partition) => `${sub.name}/${partition}`);
+    });
+  }
+
+  #letterTopic(origin: string, kind: "dlq" | "late"): TopicDefinition {
+    const key = `${origin}-${kind}`;
+    let topic = this.#letters.get(key);
+    if (topic === undefined) this.#letters.set(key, topic = letterTopic(origin, kind));
+    return topic;
+  }
+
+  #partitionsOf(topic: string): number {
+    const count = this.#partitions.get(topic);
+    assert(count !== undefined, `topic "${topic}" is known to the worker`);
+    return count;
+  }
+
+  // ── Work ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #work(started: number): void {
+    const deadline = started + (this.#options.stepMs ?? 8);
+    let left = this.#options.stepRecords ?? 1_000;
+    const commitRecords = this.#options.commitRecords ?? Infinity;
+    const tasks = this.#tasks;
+    for (let idle = 0; idle < tasks.length && left > 0 && this.#takenSinceCommit < commitRecords;) {
+      const task = tasks[this.#turn++ % tasks.length]!;
+      const slice = Math.min(SLICE, left, commitRecords - this.#takenSinceCommit);
+      const budget: Budget = { left: slice };
+      task.step(budget);
+      const done = slice - budget.left;
+      left -= done;
+      this.#takenSinceCommit += done;
+      idle = done === 0 ? idle + 1 : 0;
+      if (this.#runtime.monotonic() >= deadline) break;
+    }
+    if (this.#takenSinceCommit > 0) this.#isDirty = true;
+  }
+
+  /** A commit waits: handlers go on, nothing new begins. */
+  #resumeOnly(): void {
+    for (const task of this.#tasks) task.resumeHandlers();
+  }
+
+  #hasSomethingToCommit(): boolean {
+    return this.#isDirty || this.#tasks.some((task) => task.hasUncommitted);
+  }
+
+  #isCommitTime(): boolean {
+    if (this.#commitDeadline !== null) return true;
+    const now = this.#runtime.monotonic();
+    if (!this.#hasSomethingToCommit()) return this.#tasks.some((task) => task.nextClockAt() <= now);
+    if (now - this.#lastCommitAt >= (this.#options.commitIntervalMs ?? 100)) return true;
+    if (this.#takenSinceCommit >= (this.#options.commitRecords ?? Infinity)) return true;
+    return this.#uncommittedBytes() >= (this.#options.uncommittedBytesMax ?? 67_108_864);
+  }
+
+  #uncommittedBytes(): number {
+    let bytes = this.#outputs.sizeBytes;
+    for (const task of this.#tasks) bytes += task.dirtyCount * DIRTY_ENTRY_BYTES;
+    return bytes;
+  }
+
+  /** Commits now, or as soon as running handlers are done or have had their time. */
+  #tryCommit(): void {
+    const now = this.#runtime.monotonic();
+    const isRunning = this.#tasks.some((task) => task.isRunning);
+    if (isRunning) {
+      this.#commitDeadline ??= now + (this.#options.commitWaitMs ?? 100);
+      if (now < this.#commitDeadline) return;
+    }
+    this.#commitDeadline = null;
+    this.#commit();
+  }
+
+  #commit(): void {
+    const membership = this.#membership;
+    if (membership === null) {
+      this.#settleCommit(null);
+      return;
+    }
+    this.#isCommitting = true;
+    this.#state = "committing";
+    try {
+      for (const task of this.#tasks) task.prepareCommit();
+      const positions: CommittedPosition[] = this.#tasks.flatMap((task) => task.positions());
+      const unit = { membership, positions, outputs: this.#outputs.batches(), changelog: [] };
+      const receipt = this.#log.commit(unit, () => {
+        if (this.#database === null) this.#flushTasks();
+        else this.#storage.transaction(() => this.#flushTasks());
+      });
+      if (isThenable(receipt)) receipt.then((done) => this.#committed(done), (error) => this.#commitFailed(error));
+      else this.#committed(receipt);
+    } catch (error) {
+      this.#commitFailed(error);
+    }
+  }
+
+  #flushTasks(): void {
+    for (const task of this.#tasks) task.flush();
+  }
+
+  #committed(receipt: CommitReceipt): void {
+    this.#outputs.reset();
+    for (const task of this.#tasks) task.committed();
+    this.stats.commits++;
+    this.#commitRetries = 0;
+    this.#commitTrouble = null;
+    this.#isCommitting = false;
+    this.#isDirty = false;
+    this.#takenSinceCommit = 0;
+    this.#lastCommitAt = this.#runtime.monotonic();
+    if (this.#state === "committing") this.#state = "running";
+    this.#trackDurable(receipt.durable);
+    this.#keepCacheBounded();
+    this.#settleCommit(null);
+    this.#wake();
+  }
+
+  #trackDurable(durable: Promise<void> | null): void {
+    if (durable === null) return;
+    this.#durable = durable;
+    durable.then(() => {
+      if (this.#durable === durable) this.#durable = null;
+      this.#wake();
+    }, (error) => this.#fail(error));
+  }
+
+  #keepCacheBounded(): void {
+    const limit = this.#options.cacheBytes ?? 67_108_864;
+    let bytes = 0;
+    for (const task of this.#tasks) bytes += task.cachedBytes;
+    if (bytes <= limit) return;
+    for (const task of this.#tasks) task.evict(16);
+    bytes = 0;
+    for (const task of this.#tasks) bytes += task.cachedBytes;
+    if (bytes > limit) for (const task of this.#tasks) task.evict(0);
+  }
+
+  #commitFailed(error: unknown): void {
+    this.stats.failedCommits++;
+    this.#isCommitting = false;
+    const isFenced = isStreamError(error) && error.domain === "control";
+    const isFinal = !isFenced && isStreamError(error) && (error.domain === "internal" || error.code === "STORE_CORRUPT" || error.code === "LOG_CLOSED");
+    const delay = Math.min(RETRY_COMMIT_MAX_MS, RETRY_COMMIT_MS * 2 ** this.#commitRetries++);
+    this.#observer({ type: "commitFailed", tasks: this.#tasks.map(({ id }) => id), error: errorFacts(error), retryAfterMs: isFinal ? null : delay });
+    if (isFinal) {
+      this.#fail(error);
+      return;
+    }
+    this.#commitTrouble = `commits fail: ${messageOf(error)}`;
+    this.#notBefore = this.#runtime.monotonic() + delay;
+    this.#settleCommit(isStreamError(error) ? error : new ExternalError("LOG_COMMIT_FAILED", `Cannot commit: ${messageOf(error)}`, { cause: error }));
+    void this.#abort();
+  }
+
+  #settleCommit(error: unknown): void {
+    const waiters = this.#commitWaiters;
+    this.#commitWaiters = [];
+    for (const waiter of waiters) error === null ? waiter.resolve() : waiter.reject(error);
+  }
+
+  /** Drops everything since the last commit and builds all tasks again from it. */
+  async #abort(): Promise<void> {
+    for (const task of this.#tasks) task.close();
+    this.#tasks = [];
+    this.#outputs = new Outputs((topic) => this.#partitionsOf(topic));
+    this.#isDirty = false;
+    this.#takenSinceCommit = 0;
+    this.#commitDeadline = null;
+    this.#state = "starting";
+    try {
+      await this.#buildTasks();
+      if (this.#state === "starting") this.#state = "running";
+      this.#wake();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** What cannot be mended from here: the worker does no more. */
+  #fail(error: unknown): void {
+    if (this.#state === "failed" || this.#state === "stopped") return;
+    this.#state = "failed";
+    this.#failure = error;
+    for (const task of this.#tasks) task.close();
+    this.#settleCommit(error);
+    this.#observer({ type: "warning", message: `The worker of "${this.#topology.app}" stopped: ${messageOf(error)}`, error: errorFacts(error) });
+    this.#wake();
+  }
+
+  // ── Waking ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #whatNext(): StepResult {
+    if (this.#isCommitting) return { idle: true, nextWakeAt: Infinity };
+    if (this.#commitDeadline !== null) return { idle: !this.#tasks.some((task) => task.hasArrivals), nextWakeAt: this.#commitDeadline };
+    if (this.#tasks.some((task) => task.hasWork())) return { idle: false, nextWakeAt: 0 };
+    let at = this.#hasSomethingToCommit() ? this.#lastCommitAt + (this.#options.commitIntervalMs ?? 100) : Infinity;
+    for (const task of this.#tasks) at = Math.min(at, task.nextWakeAt(), task.nextClockAt());
+    return { idle: true, nextWakeAt: at };
+  }
+
+  #wake(): void {
+    for (const fn of this.#wakers) fn();
+  }
+
+  #wokenOrAt(monotonic: number): Promise<void> {
+    return new Promise((resolve) => {
+      let timer: Timer | null = null;
+      const off = this.onWake(() => {
+        off();
+        timer?.cancel();
+        resolve();
+      });
+      timer = this.#runtime.setTimer(() => {
+        off();
+        resolve();
+      }, Math.max(0, monotonic - this.#runtime.monotonic()));
+    });
+  }
+}
