@@ -120,11 +120,11 @@ function outgoingArray(value: unknown[], depth: number): unknown[] {
 
 function outgoingObject(value: Record<string, unknown>, depth: number): Record<string, unknown> {
   let copy: Record<string, unknown> | null = null;
-  for (const key of Object.keys(value)) {
+  for (const key in value) {
     const field = value[key];
     if (typeof field === "string" || typeof field === "number") continue;
     const replaced = outgoing(field, depth + 1);
-    if (replaced !== field) (copy ??= { ...value })[key] = replaced;
+    if (replaced !== field && Object.hasOwn(value, key)) (copy ??= { ...value })[key] = replaced;
   }
   return copy ?? value;
 }

@@ -232,38 +232,50 @@ export class RecordCursor {
 
   /** The last header of that name, a view; null when there is none, or its value is null. Throws DecodeError `RECORD_CORRUPT` when headers do not fit their record. */
   header(name: string): Uint8Array | null {
-    let found: Uint8Array | null = null;
-    this.#eachHeader((nameStart, nameEnd, valueStart, valueEnd) => {
-      if (this.#isName(name, nameStart, nameEnd)) found = valueStart < 0 ? null : this.bytes.subarray(valueStart, valueEnd);
-    });
-    return found;
+    let start = -1;
+    let end = -1;
+    this.#at = this.#headersAt;
+    for (let left = this.headerCount; left > 0; left--) {
+      const nameEnd = this.#nameEnd();
+      const isWanted = this.#isName(name, this.#at, nameEnd);
+      const valueStart = this.#valueStart(nameEnd, left);
+      if (!isWanted) continue;
+      start = valueStart;
+      end = this.#at;
+    }
+    return start < 0 ? null : this.bytes.subarray(start, end);
   }
 
   /** Copies of all headers, in order. Throws DecodeError `RECORD_CORRUPT` when they do not fit their record, `CODEC_FAILED` for a name that is not UTF-8. */
   headers(): HeaderField[] {
     const fields: HeaderField[] = [];
-    this.#eachHeader((nameStart, nameEnd, valueStart, valueEnd) => {
-      const value = valueStart < 0 ? null : new Uint8Array(this.bytes.subarray(valueStart, valueEnd));
-      fields.push({ name: readUtf8(this.bytes, nameStart, nameEnd), value });
-    });
+    this.#at = this.#headersAt;
+    for (let left = this.headerCount; left > 0; left--) {
+      const nameEnd = this.#nameEnd();
+      const name = readUtf8(this.bytes, this.#at, nameEnd);
+      const start = this.#valueStart(nameEnd, left);
+      fields.push({ name, value: start < 0 ? null : new Uint8Array(this.bytes.subarray(start, this.#at)) });
+    }
     return fields;
   }
 
-  #eachHeader(fn: (nameStart: number, nameEnd: number, valueStart: number, valueEnd: number) => void): void {
-    const end = this.#recordEnd;
-    this.#at = this.#headersAt;
-    for (let i = 0; i < this.headerCount; i++) {
-      const nameLength = this.#varint(end);
-      const nameStart = this.#at;
-      if (nameLength < 0 || nameStart + nameLength > end) throw this.#corrupt(`a header name's length is ${nameLength}, beyond its record`);
-      this.#at += nameLength;
-      const valueLength = this.#varint(end);
-      const valueStart = this.#at;
-      if (valueLength < -1 || valueStart + valueLength > end) throw this.#corrupt(`a header value's length is ${valueLength}, beyond its record`);
-      if (valueLength > 0) this.#at += valueLength;
-      fn(nameStart, nameStart + nameLength, valueLength < 0 ? -1 : valueStart, valueStart + valueLength);
-    }
-    if (this.headerCount > 0 && this.#at !== end) throw this.#corrupt(`${end - this.#at} bytes follow the last header`);
+  /** Where the header name ends whose length is at `#at`, which moves to the name. */
+  #nameEnd(): number {
+    const length = this.#varint();
+    const end = this.#at + length;
+    if (length < 0 || end > this.#recordEnd) throw this.#corrupt(`a header name's length is ${length}, beyond its record`);
+    return end;
+  }
+
+  /** Where the header value begins whose length is at `at`, -1 for null; `#at` moves behind it. The last one ends with its record. */
+  #valueStart(at: number, left: number): number {
+    this.#at = at;
+    const length = this.#varint();
+    const start = this.#at;
+    if (length < -1 || start + length > this.#recordEnd) throw this.#corrupt(`a header value's length is ${length}, beyond its record`);
+    if (length > 0) this.#at += length;
+    if (left === 1 && this.#at !== this.#recordEnd) throw this.#corrupt(`${this.#recordEnd - this.#at} bytes follow the last header`);
+    return length < 0 ? -1 : start;
   }
 
   #isName(name: string, start: number, end: number): boolean {
@@ -277,11 +289,10 @@ export class RecordCursor {
     return length === name.length;
   }
 
-  /** A zigzag varint of 32 bits at `#at`, which moves behind it. */
-  #varint(end: number): number {
+  /** The zigzag varint at `#at`, which moves behind it. */
+  #varint(): number {
     let raw = 0;
-    for (let shift = 0; shift <= 28; shift += 7) {
-      if (this.#at >= end) break;
+    for (let shift = 0; shift <= 28 && this.#at < this.#recordEnd; shift += 7) {
       const byte = this.bytes[this.#at++]!;
       raw |= (byte & 127) << shift;
       if (byte <= 127) return (raw >>> 1) ^ -(raw & 1);
