@@ -83,15 +83,18 @@ function install() {
   const missing = missingPackage();
   if (missing === null) say("Packages: as in package-lock.json.");
   else {
-    const command = existsSync(join(root, "package-lock.json")) ? "ci" : "install";
-    say(`Packages: ${missing}; running npm ${command} …`);
-    npm([command, "--no-audit", "--no-fund"], "npm could not install the packages.");
+    say(`Packages: ${missing}; running npm ci …`);
+    // `npm ci` also refuses where a registry lacks the binaries of some other platform.
+    if (!npm(["ci", "--no-audit", "--no-fund"])) {
+      say("npm ci failed; running npm install …");
+      if (!npm(["install", "--no-save", "--no-audit", "--no-fund"])) fail("npm could not install the packages.");
+    }
   }
 
   let broken = brokenRuntimes();
   if (broken.length > 0) {
     say(`Runtimes: ${broken.join(", ")} not ready; running their install scripts …`);
-    npm(["rebuild", "--foreground-scripts", ...broken], "npm could not prepare the runtimes.");
+    if (!npm(["rebuild", "--foreground-scripts", ...broken])) fail("npm could not prepare the runtimes.");
     broken = brokenRuntimes();
   }
   if (broken.length > 0) fail(`These runtimes do not start: ${broken.join(", ")}. Remove node_modules and try again.`);
@@ -127,14 +130,14 @@ function versionOf(name) {
   return status === 0 && existsSync(join(binaries, name)) ? version : null;
 }
 
-function npm(args, failure) {
+function npm(args) {
   const { status } = spawnSync(process.platform === "win32" ? "npm.cmd" : "npm", args, {
     cwd: root,
     stdio: "inherit",
     env: process.env,
     shell: process.platform === "win32",
   });
-  if (status !== 0) fail(failure);
+  return status === 0;
 }
 
 // ── running ─────────────────────────────────────────────────────────────────────────────────────
