@@ -37,7 +37,6 @@ export async function openDatabase(runtime: Runtime, disk: Disk, path: string, o
     vfs = new Vfs({ engine, disk, runtime, module: shim, checksums });
     connection = new Connection(engine, vfs, path, lock);
     configure(connection, options, isNew && checksums);
-    if (isNew) disk.delete(`${path}-journal`);
     return connection;
   } catch (error) {
     abandon(connection, vfs);

@@ -127,6 +127,11 @@ export class SqliteStatement implements Statement {
     return this.#engine.bytes.slice(at, at + this.#engine.words[this.#lengthAt >> 2]!);
   }
 
+  blobView(column: number): Uint8Array {
+    const at = this.#shim.columnBlob(this.#pointer, column, this.#lengthAt);
+    return this.#engine.bytes.subarray(at, at + this.#engine.words[this.#lengthAt >> 2]!);
+  }
+
   reset(): void {
     this.#hasRow = false;
     // The code it returns is that of the step before, which was thrown then.

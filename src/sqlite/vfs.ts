@@ -18,6 +18,7 @@ const OPEN_DELETE_ON_CLOSE = 0x8, OPEN_CREATE = 0x4, OPEN_MAIN_DB = 0x100, OPEN_
 const SYNC_NORMAL = 2;
 const SYNC_KIND_MASK = 0xf;
 
+const JOURNAL_SUFFIX = "-journal";
 const JOIN_BYTES = 256 * 1024;
 const METHODS_BYTES = 76, VFS_BYTES = 88, FILE_BYTES = 8, NAME_BYTES_MAX = 512;
 const JULIAN_EPOCH_DAYS = 2_440_587.5, MS_PER_DAY = 86_400_000, TWO_32 = 4_294_967_296;
@@ -289,10 +290,23 @@ export class Vfs {
     const path = this.#engine.textAt(name);
     try {
       if (this.fatal !== null) return resultCode.IOERR_DELETE;
+      if (path.endsWith(JOURNAL_SUFFIX)) this.#empty(path);
       this.#disk.delete(path);
       return 0;
     } catch (thrown) {
       return this.#keep(thrown, resultCode.IOERR_DELETE, "delete", path);
+    }
+  }
+
+  /** No disk promises that a deletion survives loss of power, and a rollback journal that came back would undo what was committed: an empty one is harmless. */
+  #empty(path: string): void {
+    if (!this.#disk.exists(path)) return;
+    const file = this.#disk.open(path, { create: false });
+    try {
+      file.truncate(0);
+      file.sync();
+    } finally {
+      file.close();
     }
   }
 
