@@ -1,5 +1,4 @@
 /** The bytes of a request: counted as they come in and as they are decompressed, before anything else looks at them. */
-import { concatBytes } from "../../base/bytes.ts";
 import { isStreamError } from "../../base/errors.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import type { Admitted } from "../admission.ts";
@@ -66,32 +65,45 @@ export async function readBody(request: Request, { runtime, bytesMax, timeoutMs,
   }
 }
 
-async function receive(request: Request, { runtime, bytesMax, timeoutMs, admitted }: ReadBodyOptions): Promise<Uint8Array> {
+async function receive(request: Request, options: ReadBodyOptions): Promise<Uint8Array> {
+  const { runtime, timeoutMs } = options;
   if (request.bodyUsed) throw malformed("The body was read before.");
   const reader = bodyOf(request)?.getReader();
   if (reader === undefined) return new Uint8Array(0);
-  const chunks: Uint8Array[] = [];
-  let sizeBytes = 0;
   const late = Promise.withResolvers<never>();
   const timer = runtime.setTimer(() => {
     late.reject(new Refusal({ status: 408, reason: "too_slow", detail: `The body did not come within ${Math.ceil(timeoutMs / 1_000)} s.`, closes: true }));
   }, timeoutMs);
-  late.promise.catch(() => undefined);
-  let isComplete = false;
+  const given = { up: false };
   try {
-    for (;;) {
-      const value = await Promise.race([nextChunk(reader), late.promise]);
-      isComplete = value === null;
-      if (value === null) return chunks.length === 1 ? chunks[0]! : concatBytes(chunks);
-      sizeBytes += value.length;
-      if (sizeBytes > bytesMax) throw tooLarge(bytesMax);
-      admitted.hold(value.length);
-      chunks.push(value);
-    }
+    return await Promise.race([collect(reader, options, given), late.promise]);
+  } catch (error) {
+    given.up = true;
+    // Not at once: on some hosts the connection ends with the body, and the answer would be lost.
+    runtime.setTimer(() => void reader.cancel().catch(() => undefined), LINGER_MS);
+    throw error;
   } finally {
     timer.cancel();
-    // Not at once: on some hosts the connection ends with the body, and the answer would be lost.
-    if (!isComplete) runtime.setTimer(() => void reader.cancel().catch(() => undefined), LINGER_MS);
+  }
+}
+
+/** Copied into one growing array: a million chunks of one byte must not cost a million objects. */
+async function collect(reader: ChunkReader, { bytesMax, admitted }: ReadBodyOptions, given: { readonly up: boolean }): Promise<Uint8Array> {
+  let bytes: Uint8Array = new Uint8Array(0);
+  let sizeBytes = 0;
+  for (;;) {
+    const chunk = await nextChunk(reader);
+    if (chunk === null || given.up) return bytes.subarray(0, sizeBytes);
+    const wantedBytes = sizeBytes + chunk.length;
+    if (wantedBytes > bytesMax) throw tooLarge(bytesMax);
+    if (wantedBytes > bytes.length) {
+      const grown = sizeBytes === 0 ? chunk : new Uint8Array(Math.min(bytesMax, Math.max(wantedBytes, 2 * bytes.length)));
+      admitted.hold(grown.length - bytes.length);
+      if (sizeBytes > 0) grown.set(bytes.subarray(0, sizeBytes));
+      bytes = grown;
+    }
+    if (bytes !== chunk) bytes.set(chunk, sizeBytes);
+    sizeBytes = wantedBytes;
   }
 }
 
@@ -104,8 +116,13 @@ function bodyOf(request: Request): ReadableStream<Uint8Array> | null {
   }
 }
 
+/** What the stream readers of all hosts have in common. */
+interface ChunkReader {
+  read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
+}
+
 /** null at the end. */
-async function nextChunk(reader: { read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }> }): Promise<Uint8Array | null> {
+async function nextChunk(reader: ChunkReader): Promise<Uint8Array | null> {
   try {
     const { done, value } = await reader.read();
     return done ? null : (value ?? null);
