@@ -58,6 +58,8 @@ const suites = [
       "--test-concurrency=2",
       "--test-reporter=junit",
       `--test-reporter-destination=${join(output, "node.xml")}`,
+      "--test-reporter=spec",
+      "--test-reporter-destination=stdout",
       "tests/**/*.test.ts",
     ],
     report: join(output, "node.xml"),
@@ -154,6 +156,8 @@ async function runSuite(suite) {
 
   for (const { name, message } of result.failures.slice(0, FAILURES_SHOWN_MAX)) say(`  ✖ ${name}\n${indent(message.split("\n").slice(0, FAILURE_LINES_MAX))}`);
   if (result.failures.length > FAILURES_SHOWN_MAX) say(`  … and ${result.failures.length - FAILURES_SHOWN_MAX} more`);
+  // A file that could not be loaded says why in its output only.
+  if (result.failures.some(({ name }) => name.endsWith(".test.ts"))) say(`  the last lines of its output:\n${indent(text.trimEnd().split("\n").slice(-TAIL_LINES))}`);
   if (isBroken) say(`  ✖ ended with exit code ${code}; the last lines of its output:\n${indent(text.trimEnd().split("\n").slice(-TAIL_LINES))}`);
   say(`  ${result.passed} passed, ${failed} failed, ${result.skips.length} skipped in ${seconds} s`);
   return { suite, seconds, passed: result.passed, failed, skips: result.skips };
@@ -194,7 +198,7 @@ function readReport(path) {
     if (failure !== null) {
       const message = decode(failure[2] ?? "").trim() || decode(/\bmessage="([^"]*)"/.exec(failure[1])?.[1] ?? "");
       result.failures.push({ name: group === "" || group === "test" || name.includes(group) ? name : `${group} > ${name}`, message });
-    } else if (/<skipped\b/.test(body)) result.skips.push(name.split(" > ").at(-1));
+    } else if (/<skipped\b/.test(body)) result.skips.push(name.includes(group) || group === "test" ? name : `${group} > ${name}`);
     else result.passed++;
   }
   return result;
