@@ -1,10 +1,13 @@
 import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
 import type { DecodeError } from "../../../src/base/errors.ts";
 import { writeInt16, writeInt32, writeInt64 } from "../../../src/base/bytes.ts";
 import { ATTRIBUTES_AT, BASE_TIMESTAMP_AT, batchSize, COUNT_AT, CRC_AT, LAST_DELTA_AT, LENGTH_AT, MAGIC_AT, MAX_TIMESTAMP_AT, nextPosition, wholeEnd } from "../../../src/record/batch.ts";
 import { crc32c } from "../../../src/record/crc32c.ts";
 import { RecordCursor, type RecordCursorOptions } from "../../../src/record/cursor.ts";
 import { BatchEncoder } from "../../../src/record/encoder.ts";
+
+const seed = 20261114;
 
 /** A batch of so many records with keys k0, k1, … from a base position on. */
 function batch(count: number, base: number): Uint8Array {
@@ -71,6 +74,9 @@ describe("RecordCursor", () => {
     const bytes = batch(2, 0);
 
     expect(positions(bytes, 0, { cutBatch: "refuse" })).toEqual([0, 1]);
+    const cursor = new RecordCursor({ cutBatch: "refuse" });
+    cursor.open(bytes, 0, 1e9, 1);
+    expect([cursor.next(), cursor.next()]).toEqual([true, false]);
     expect(failure(bytes.subarray(0, 70), { cutBatch: "refuse" }).message).toBe("Record batch at byte 0 is cut: there are 70 bytes");
   });
 
@@ -111,19 +117,21 @@ describe("RecordCursor", () => {
     expect([cursor.next(), cursor.timestamp, cursor.next(), cursor.timestamp]).toEqual([true, -5, true, -5]);
   });
 
-  test("next() sums base and delta in 64 bits", () => {
-    const encoder = new BatchEncoder();
-    const base = -8_000_000_000_000_001;
-    encoder.append(base, null, null, null);
-    encoder.append(999_999_999_999_999, null, null, null);
-    const shifted = changed(encoder.seal(0), (bytes) => {
-      new DataView(bytes.buffer).setBigInt64(BASE_TIMESTAMP_AT, -9_007_199_254_740_995n);
-    });
-    const cursor = new RecordCursor();
-    cursor.open(shifted, 0, shifted.length, 0);
-    cursor.next();
+  test(`next() sums base and delta in 64 bits, seed ${seed}`, () => {
+    fc.assert(
+      fc.property(fc.maxSafeInteger(), fc.maxSafeInteger(), (delta, timestamp) => {
+        const encoder = new BatchEncoder();
+        encoder.append(0, null, null, null);
+        encoder.append(delta, null, null, null);
+        // The base may lie beyond 2^53; only the sum must not.
+        const bytes = changed(encoder.seal(0), (copy) => new DataView(copy.buffer).setBigInt64(BASE_TIMESTAMP_AT, BigInt(timestamp) - BigInt(delta)));
+        const cursor = new RecordCursor();
+        cursor.open(bytes, 0, bytes.length, 1);
 
-    expect([cursor.next(), cursor.timestamp]).toEqual([true, Number(-9_007_199_254_740_995n + 9_000_000_000_000_000n)]);
+        expect([cursor.next(), cursor.timestamp]).toEqual([true, timestamp]);
+      }),
+      { seed, numRuns: 1_000 },
+    );
   });
 
   test("header() finds the last one of a name, headers() copies all in order", () => {
@@ -211,6 +219,9 @@ describe("RecordCursor", () => {
     ["a count too large", (bytes) => writeInt32(bytes, COUNT_AT, 3), "Record batch at position 0: "],
     ["a count too small", (bytes) => writeInt32(bytes, COUNT_AT, 1), "Record batch at position 0: 11 bytes follow the last record"],
     ["a last delta too small", (bytes) => writeInt32(bytes, LAST_DELTA_AT, 0), "Record batch at position 0: a position's delta is 1, after 0 of 0"],
+    ["a delta that does not grow", (bytes) => bytes[75] = 0, "Record batch at position 0: a position's delta is 0, after 0 of 1"],
+    ["bytes after the headers of a record", (bytes) => bytes.set([2, 118, 0], 68), "Record batch at position 0: 0 headers do not fit their record"],
+    ["a timestamp of eleven bytes", (bytes) => bytes.fill(128, 63, 73).fill(0, 73), "Record batch at position 0: a varint is too long"],
     ["a record too long", (bytes) => bytes[61] = 126, "Record batch at position 0: a record's length is 63, there are 21 bytes"],
     ["a record of negative length", (bytes) => bytes[61] = 1, "Record batch at position 0: a record's length is -1"],
     ["a varint without end", (bytes) => bytes.fill(255, 61), "Record batch at position 0: a varint is too long"],
@@ -259,14 +270,24 @@ describe("RecordCursor", () => {
     const good = encoder.seal(0);
     const headerAt = good.length - 8;
     expect(good[headerAt]).toBe(6);
-    for (const change of [[0, 126], [0, 1], [0, 4], [0, 255], [4, 126], [4, 3], [4, 4], [4, 255]] as const) {
-      const bytes = changed(good, (copy) => copy[headerAt + change[0]] = change[1]);
+    const changes: readonly (readonly [at: number, byte: number, message: string])[] = [
+      [0, 126, "a header name's length is 63, beyond its record"],
+      [0, 1, "a header name's length is -1, beyond its record"],
+      [0, 4, "a header value's length is -50, beyond its record"],
+      [0, 255, "a header name's length is -6272, beyond its record"],
+      [4, 126, "a header value's length is 63, beyond its record"],
+      [4, 3, "a header value's length is -2, beyond its record"],
+      [4, 4, "1 bytes follow the last header"],
+      [4, 1, "3 bytes follow the last header"],
+    ];
+    for (const [at, byte, message] of changes) {
+      const bytes = changed(good, (copy) => copy[headerAt + at] = byte);
       const cursor = new RecordCursor();
       cursor.open(bytes, 0, bytes.length, 0);
 
       expect(cursor.next()).toBe(true);
-      expect(() => cursor.headers()).toThrow("Record batch at position 0: ");
-      expect(() => cursor.header("abc")).toThrow("Record batch at position 0: ");
+      expect(() => cursor.headers()).toThrow(`Record batch at position 0: ${message}`);
+      expect(() => cursor.header("abc")).toThrow(`Record batch at position 0: ${message}`);
     }
   });
 });
