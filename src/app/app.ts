@@ -41,6 +41,8 @@ export interface RunOptions {
   readonly host?: string;
   /** Who knows it may use queries and admin pages. Required on any address but loopback. */
   readonly token?: Secret;
+  /** Where log and state lie, instead of the app's own `directory`. */
+  readonly directory?: string;
   /** Aborted: the app drains and stops. */
   readonly signal?: AbortSignal;
   /** Hears what happens. @default nothing */
@@ -113,7 +115,7 @@ export interface App extends AsyncDisposable {
 export interface AppInternals {
   readonly builder: TopologyBuilder;
   /** Opens an engine on what the app defines. */
-  open(overrides: Partial<Pick<EngineOptions, "runtime" | "driver" | "worker" | "observer">>): Promise<Engine>;
+  open(overrides: Partial<Pick<EngineOptions, "runtime" | "driver" | "directory" | "worker" | "observer">>): Promise<Engine>;
   /** Sends and queries go to this engine from here on; null: to none. */
   attach(engine: Engine | null): void;
 }
@@ -222,7 +224,7 @@ class MillraceApp implements App {
     const { port = 8080, host = "127.0.0.1", signal, observer = () => {}, onStart } = options;
     const token = options.token === undefined ? null : resolveSecret(runtime, options.token, "admin token");
     if (port !== null) checkListen(host, token);
-    const engine = await this.#started(observer);
+    const engine = await this.#started({ observer, ...(options.directory === undefined ? {} : { directory: options.directory }) });
     engine.admin = { token, isLoopback: isLoopbackHost(host) };
     const stop = (): void => void this.stop().catch(() => {});
     const offSignal = runtime.capabilities.hasProcess ? runtime.onSignal(stop) : () => {};
@@ -306,14 +308,14 @@ class MillraceApp implements App {
     return this.#options.runtime === undefined ? this.#defaultRuntime() : Promise.resolve(this.#options.runtime);
   }
 
-  async #open(overrides: Partial<Pick<EngineOptions, "runtime" | "driver" | "worker" | "observer">>): Promise<Engine> {
+  async #open(overrides: Partial<Pick<EngineOptions, "runtime" | "driver" | "directory" | "worker" | "observer">>): Promise<Engine> {
     const topology = this.#built ??= this.#build();
     const policy = compilePolicy(this.#options.errors, "app", () => {}) ?? defaultPolicy;
     return await Engine.open({
       topology,
       runtime: overrides.runtime ?? await this.#runtime(),
       driver: overrides.driver ?? this.#options.log ?? embedded(),
-      directory: this.#options.directory ?? ".millrace",
+      directory: overrides.directory ?? this.#options.directory ?? ".millrace",
       webhooks: this.#webhooks,
       features: this.#features,
       observer: overrides.observer ?? (() => {}),
@@ -321,9 +323,9 @@ class MillraceApp implements App {
     });
   }
 
-  async #started(observer: Observer = () => {}): Promise<Engine> {
+  async #started(overrides: Partial<Pick<EngineOptions, "directory" | "observer">> = {}): Promise<Engine> {
     if (this.#opening === null) {
-      const opening = this.#open({ observer });
+      const opening = this.#open(overrides);
       this.#opening = opening;
       try {
         this.#engine = await opening;
