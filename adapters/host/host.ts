@@ -6,9 +6,16 @@
 import { ExternalError } from "../../src/base/errors.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
 
+/** What tells the hosts apart. */
+interface HostGlobals {
+  readonly Bun?: unknown;
+  readonly Deno?: { readonly version?: unknown };
+  readonly process?: { readonly versions?: { readonly node?: string } };
+}
+
 /** The `Runtime` of this process: Bun, Deno or Node. */
 export async function hostRuntime(): Promise<Runtime> {
-  const host = globalThis as { readonly Bun?: unknown; readonly Deno?: { readonly version?: unknown }; readonly process?: { readonly versions?: { readonly node?: string } } };
+  const host = globalThis as HostGlobals;
   if (host.Bun !== undefined) return (await import("../bun/bun.ts")).bun();
   if (host.Deno?.version !== undefined) return (await import("../deno/deno.ts")).deno();
   if (host.process?.versions?.node !== undefined) return (await import("../node/node.ts")).node();

@@ -7,10 +7,11 @@ import * as path from "node:path";
 import process from "node:process";
 import { setImmediate } from "node:timers";
 import { ExternalError, messageOf } from "../../src/base/errors.ts";
-import type { Runtime, ServeOptions, Server, Timer } from "../../src/runtime/runtime.ts";
+import type { Runtime, ServeOptions, Server } from "../../src/runtime/runtime.ts";
 import { webBase } from "../../src/runtime/web.ts";
 import { FileDisk } from "./file-disk.ts";
 import type { LockHost } from "./lock.ts";
+import { setTimer } from "./timers.ts";
 
 /** What one adapter brings. */
 export interface ProcessHost {
@@ -19,9 +20,6 @@ export interface ProcessHost {
   serve(options: ServeOptions): Promise<Server>;
   readonly openGuard: LockHost["openGuard"];
 }
-
-/** The longest delay a host's timer takes. */
-const TIMER_DELAY_MAX_MS = 2 ** 31 - 1;
 
 const modules = new Map<"sqlite" | "vfs", Promise<WebAssembly.Module>>();
 
@@ -48,18 +46,6 @@ export function processRuntime(host: ProcessHost): Runtime {
     onSignal,
     print,
   });
-}
-
-function setTimer(fn: () => void, delayMs: number): Timer {
-  const due = performance.now() + Math.max(0, delayMs);
-  let handle = setTimeout(tick, Math.min(Math.max(0, delayMs), TIMER_DELAY_MAX_MS));
-  function tick(): void {
-    // Hosts fire up to a millisecond early, and a delay may be longer than they take at once.
-    const restMs = due - performance.now();
-    if (restMs <= 0) return fn();
-    handle = setTimeout(tick, Math.min(Math.ceil(restMs), TIMER_DELAY_MAX_MS));
-  }
-  return { cancel: () => clearTimeout(handle) };
 }
 
 function wasm(name: "sqlite" | "vfs"): Promise<WebAssembly.Module> {
