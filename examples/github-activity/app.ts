@@ -24,7 +24,7 @@ const deliveries = app.topic("deliveries", {
 app.webhook("/hooks/github", {
   verify: github({ secret: env("GITHUB_WEBHOOK_SECRET") }),
   headers: v.object({ "x-github-event": v.string() }),
-  body: v.looseObject({ repository: v.optional(v.object({ full_name: v.string() })), sender: v.optional(v.object({ login: v.string() })) }),
+  body: v.looseObject({ repository: v.optional(v.looseObject({ full_name: v.string() })), sender: v.optional(v.looseObject({ login: v.string() })) }),
   topic: deliveries,
   map: ({ headers, body }) =>
     body.repository === undefined ? skip("not about a repository") : {
@@ -93,7 +93,7 @@ const activity = app.stream(deliveries)
 
 activity.to("activity");
 activity.forEach(({ key, start, end, value: seen }) =>
-  console.log(`  ${time(start)}–${time(end)}  ${key}: ${seen.deliveries} deliveries, ${seen.pushes} pushes, ${seen.pulls} on pull requests, ${seen.issues} on issues`)
+  console.log(`  window ${time(start)}–${time(end)}  ${key}: ${Object.entries(seen).map(([what, times]) => `${what} ${times}`).join(" · ")}`)
 );
 
 // The same in one big window that speaks at each change, and becomes a feature.

@@ -76,8 +76,8 @@ export class Ledger {
 
   /** One line for people. */
   line(): string {
-    const parts = [`${this.#accepted} accepted`, `${this.#repeated} repeated, known`, `${this.#refused} tampered with, refused (401)`];
-    if (this.#postponed > 0) parts.push(`${this.#postponed} to be tried again`);
+    const parts = [`${this.#accepted} accepted (202)`, `${this.#repeated} known already (202)`, `${this.#refused} tampered with (401)`];
+    if (this.#postponed > 0) parts.push(`${this.#postponed} tried again`);
     if (this.#unexpected > 0) parts.push(`${this.#unexpected} answered wrongly`);
     return `${String(this.#requests).padStart(4)} posted: ${parts.join(" · ")}`;
   }

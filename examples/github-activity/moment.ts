@@ -6,7 +6,7 @@ const comment = v.optional(v.object({ updated_at: time }));
 const subject = v.optional(v.object({ updated_at: time, created_at: time }));
 
 const Dated = v.object({
-  repository: v.optional(v.object({ pushed_at: v.unknown() })),
+  repository: v.optional(v.object({ pushed_at: v.optional(v.unknown()) })),
   review: v.optional(v.object({ submitted_at: time })),
   release: v.optional(v.object({ published_at: time, created_at: time })),
   check_run: v.optional(v.object({ completed_at: time, started_at: time })),

@@ -10,7 +10,7 @@ import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { type Delivery, loadExamples, makeDelivery, signedHeaders } from "./deliveries.ts";
-import { featureLine, findDifferences, readFeatures, readToday } from "./features.ts";
+import { featureLine, findDifferences, readFeatures, readLate, readToday } from "./features.ts";
 import { type Kind, Ledger } from "./ledger.ts";
 
 const { values: options } = parseArgs({
@@ -34,7 +34,7 @@ const LATE_MS = 60_000;
 
 const examples = shuffle(loadExamples(), Number(options.seed));
 const repositories = new Set(examples.flatMap(({ payload }) => repositoryOf(payload)));
-const before = await readToday(url, repositories);
+const before = { today: await readToday(url, repositories), late: await readLate(url) };
 const ledger = new Ledger();
 const stepMs = (Number(options.seconds) * 1000) / examples.length;
 

@@ -31,7 +31,9 @@ export async function runCommand(asked: RunArguments, runtime: Runtime, load: (f
 function observerOf({ json, quiet }: RunArguments, runtime: Runtime, token: string | null): Observer {
   const log = logger({ runtime, format: json ? "json" : "text", level: quiet ? "warn" : "info", secrets: token === null ? [] : [token] });
   return (event) => {
-    // Said by the start lines, with more.
-    if (event.type !== "appStarted" && event.type !== "listening") log(event);
+    // The start lines say more of these.
+    if (event.type === "appStarted" || event.type === "listening") return;
+    if (!json && event.type === "taskStarted" && event.restoredRecords === 0) return;
+    log(event);
   };
 }
