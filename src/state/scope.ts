@@ -38,27 +38,28 @@ export type Overlay = Map<Entry, unknown>;
 /** Undo log and overlay of the record at work. */
 export class EffectScope {
   #serial = 1;
-  #entries: Entry[] = [];
-  #values: unknown[] = [];
+  readonly #entries: Entry[] = [];
+  readonly #values: unknown[] = [];
+  /** How many of them count: cutting an array for every record costs more than the record's writes. */
+  #count = 0;
   #overlay: Overlay | null = null;
 
   /** A record begins: what came before it stays. */
   begin(): void {
     this.#serial++;
-    this.#entries.length = 0;
-    this.#values.length = 0;
+    this.#count = 0;
   }
 
   /** The record at work failed: state is as it was before it. */
   undo(): void {
-    for (let i = this.#entries.length - 1; i >= 0; i--) this.#entries[i]!.value = this.#values[i];
+    for (let i = this.#count - 1; i >= 0; i--) this.#entries[i]!.value = this.#values[i];
     this.begin();
   }
 
   /** Takes what the record did so far out of the cache into an overlay, for its handler has not finished. */
   detach(): Overlay {
     const overlay: Overlay = new Map();
-    for (let i = 0; i < this.#entries.length; i++) {
+    for (let i = 0; i < this.#count; i++) {
       const entry = this.#entries[i]!;
       overlay.set(entry, entry.value);
       entry.pins++;
@@ -102,8 +103,9 @@ export class EffectScope {
     }
     if (entry.undoSerial !== this.#serial) {
       entry.undoSerial = this.#serial;
-      this.#entries.push(entry);
-      this.#values.push(entry.value);
+      const at = this.#count++;
+      this.#entries[at] = entry;
+      this.#values[at] = entry.value;
     }
     entry.value = value;
     if (!entry.isDirty) {

@@ -19,6 +19,8 @@ export interface StagedRecord {
   readonly headers: readonly HeaderField[] | null;
 }
 
+type MutableRecord = { -readonly [P in keyof StagedRecord]: StagedRecord[P] };
+
 /** The batches of one topic. */
 export class TopicOutput implements Output {
   readonly definition: TopicDefinition;
@@ -49,7 +51,9 @@ export class TopicOutput implements Output {
 export class Outputs {
   readonly #topics = new Map<string, TopicOutput>();
   readonly #partitionsOf: (topic: string) => number;
-  #staged: StagedRecord[] = [];
+  /** Reused objects, of which the first `#count` are staged: most records stage one, and none is kept. */
+  readonly #staged: MutableRecord[] = [];
+  #count = 0;
 
   constructor(partitionsOf: (topic: string) => number) {
     this.#partitionsOf = partitionsOf;
@@ -65,26 +69,37 @@ export class Outputs {
   }
 
   stage(output: TopicOutput, key: Payload | null, value: Payload | null, timestamp: number, headers: readonly HeaderField[] | null, partition = -1): void {
-    this.#staged.push({ output, partition, key, value, timestamp, headers });
+    const at = this.#count++;
+    const record = this.#staged[at];
+    if (record === undefined) {
+      this.#staged.push({ output, partition, key, value, timestamp, headers });
+      return;
+    }
+    record.output = output;
+    record.partition = partition;
+    record.key = key;
+    record.value = value;
+    record.timestamp = timestamp;
+    record.headers = headers;
   }
 
   /** The record at work failed: what it said is unsaid. */
   unstage(): void {
-    this.#staged.length = 0;
+    this.#count = 0;
   }
 
   /** Takes what was staged out, for its record is not done. */
   takeStaged(): StagedRecord[] {
-    const taken = this.#staged;
-    this.#staged = [];
+    const taken = this.#staged.slice(0, this.#count).map((record) => ({ ...record }));
+    this.#count = 0;
     return taken;
   }
 
-  /** The record at work is done: what it said is part of the next commit. `headersFor` may add to a record. */
+  /** The record at work is done: what it said is part of the next commit. `stamp` may add headers. */
   settle(stamp: Stamp | null): void {
-    const staged = this.#staged;
-    for (let i = 0; i < staged.length; i++) this.write(staged[i]!, stamp);
-    staged.length = 0;
+    const count = this.#count;
+    for (let i = 0; i < count; i++) this.write(this.#staged[i]!, stamp);
+    this.#count = 0;
   }
 
   write(record: StagedRecord, stamp: Stamp | null): void {
@@ -115,7 +130,7 @@ export class Outputs {
 
   /** The commit has happened, or nothing of it will: empty again. */
   reset(): void {
-    this.#staged.length = 0;
+    this.#count = 0;
     for (const output of this.#topics.values()) for (const encoder of output.encoders) encoder?.reset();
   }
 }

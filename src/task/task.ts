@@ -105,6 +105,10 @@ export class Task implements Stamp {
   #lateBefore = -Infinity;
   #safeBefore = -Infinity;
   #hasFailed = false;
+  /** The clock by which all that was due is done. */
+  #firedAt = NaN;
+  /** Wall clock when the step began, ms. */
+  #steppedAt = -Infinity;
   #savedClocks = "";
   #isClosed = false;
 
@@ -139,16 +143,26 @@ export class Task implements Stamp {
     if (this.stopped !== null) return;
     this.#takeArrivals();
     const now = this.#runtime.monotonic();
+    this.#steppedAt = this.#runtime.now();
     this.#retry(now, budget);
     this.#clockMoved();
-    if (!this.#operators.fire(budget)) return;
+    if (!this.#fireDue(budget)) return;
     while (budget.left > 0 && this.stopped === null && this.canTake) {
       const input = this.#choose(now);
       if (input === null) break;
       budget.left--;
       this.#take(input);
-      if (!this.#operators.fire(budget)) return;
+      if (!this.#fireDue(budget)) return;
     }
+  }
+
+  /** Does what the clock has made due since it was asked last; false when the budget was used up before. */
+  #fireDue(budget: Budget): boolean {
+    const clock = this.clock.safe;
+    if (clock === this.#firedAt) return true;
+    if (!this.#operators.fire(budget)) return false;
+    this.#firedAt = clock;
+    return true;
   }
 
   /** Whether it may begin another record. */
@@ -401,6 +415,8 @@ export class Task implements Stamp {
 
   /** Whether the timestamp may move event time; false for one that is dropped. Throws for one that is refused. */
   #isUsable(topic: TopicDefinition, timestamp: number): boolean {
+    // Nearly all are; only the others need the wall clock's exact word.
+    if (timestamp >= 0 && timestamp <= this.#steppedAt && Number.isSafeInteger(timestamp)) return true;
     const verdict = judgeTimestamp(timestamp, this.#runtime.now(), { takesNegative: topic.negativeTimestamps, aheadMaxMs: AHEAD_MAX_MS });
     switch (verdict) {
       case "usable":
@@ -712,8 +728,10 @@ export class Task implements Stamp {
   // ── Time and order ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   #clockMoved(): void {
-    this.clock.update(this.inputs, (input) => this.#idleMs(input));
+    this.clock.update(this.inputs, this.#idleMsOf);
   }
+
+  readonly #idleMsOf = (input: Input): number | null => this.#idleMs(input);
 
   /** How long beyond its time-out an input has been idle; null: it is not. */
   #idleMs(input: Input): number | null {
