@@ -677,6 +677,8 @@ export class Task implements Stamp {
     if (unit.storedAs !== null) this.#gone.push(unit.storedAs);
     this.#units.resolve(unit);
     unit.entrance.release(unit);
+    // A clock within the task may have been held by it.
+    this.#firedAt = NaN;
     this.#clockMoved();
   }
 
