@@ -32,7 +32,7 @@ export interface Database {
   prepare(sql: string): Statement;
   /** Rows changed by the last statement. */
   changes(): number;
-  /** Whether a transaction is open. */
+  /** Whether a transaction is open. A statement that fails for the disk's or the memory's sake may have ended it, undoing all of it. */
   readonly inTransaction: boolean;
   /** Everything committed before the call is durable when it fulfils; calls under way share one flush of the device. */
   flush(): Promise<void>;

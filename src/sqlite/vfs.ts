@@ -12,6 +12,7 @@ import type { Runtime } from "../runtime/runtime.ts";
 import type { Engine, Pointer, ShimExports } from "./engine.ts";
 import { PageChecks } from "./page-checks.ts";
 import { resultCode } from "./result.ts";
+import { WalLayout } from "./wal-layout.ts";
 
 const OPEN_DELETE_ON_CLOSE = 0x8, OPEN_CREATE = 0x4, OPEN_MAIN_DB = 0x100, OPEN_WAL = 0x80000;
 /** The sync of a commit; checkpoints sync with 3, because of `checkpoint_fullfsync`. */
@@ -50,6 +51,7 @@ export class Vfs {
   readonly #engine: Engine;
   readonly #disk: Disk;
   readonly #runtime: Pick<Runtime, "now" | "randomBytes">;
+  readonly #layout: WalLayout = new WalLayout();
   readonly #checks: PageChecks | null;
   readonly #files: (OpenFile | null)[] = [];
   readonly #methods: Pointer;
@@ -59,7 +61,8 @@ export class Vfs {
   #waiting: OpenFile | null = null;
   #waitingStart = 0;
   #waitingBytes = 0;
-  #isFrameOpen = false;
+  /** A commit is complete, and goes to the disk, with the end of the frame that is being written. */
+  #isCommitDue = false;
   #running: Promise<void> | null = null;
   #queued: Promise<void> | null = null;
 
@@ -69,7 +72,7 @@ export class Vfs {
     this.#runtime = runtime;
     const exports = engine.attach(module, this.#callbacks());
     this.shim = exports as unknown as ShimExports;
-    this.#checks = checksums ? new PageChecks(engine, this.shim) : null;
+    this.#checks = checksums ? new PageChecks(engine, this.shim, this.#layout) : null;
     this.#join = engine.allocate(JOIN_BYTES);
     this.#methods = engine.allocate(METHODS_BYTES);
     this.#register(exports);
@@ -145,6 +148,7 @@ export class Vfs {
       const memory = this.#engine.bytes;
       const got = open.file.read(memory.subarray(into, into + bytes), position);
       if (got < bytes) memory.fill(0, into + got, into + bytes);
+      if (open.kind === "wal") this.#layout.learn(this.#engine, into, got, position);
       if (this.#checks !== null && open.kind !== "other") {
         const damage = open.kind === "wal" ? this.#checks.readWal(into, bytes, position, got) : this.#checks.readDatabase(into, bytes, position);
         if (damage !== null) return this.#damaged(open, damage);
@@ -184,11 +188,11 @@ export class Vfs {
     return 0;
   }
 
-  /** The frame that pads a commit to a sector ends after the commit's sync, when SQLite takes the commit for written: so its rest goes out at once. */
   #wroteWal(from: Pointer, bytes: number, position: number): number {
-    this.#checks?.writeWal(from, bytes, position);
-    if (this.#isFrameOpen && bytes !== 24) {
-      this.#isFrameOpen = false;
+    if (this.#layout.learn(this.#engine, from, bytes, position)) this.#checks?.startWal();
+    else this.#checks?.writeWal(from, bytes, position);
+    if (this.#isCommitDue && this.#layout.endsAt(position + bytes)) {
+      this.#isCommitDue = false;
       this.#writeOut();
     }
     return 0;
@@ -204,15 +208,15 @@ export class Vfs {
 
   #sync(open: OpenFile, flags: number): number {
     if (this.fatal !== null) return resultCode.IOERR_FSYNC;
+    const isCommit = open.kind === "wal" && (flags & SYNC_KIND_MASK) === SYNC_NORMAL;
     try {
-      this.#writeOut();
+      // SQLite calls this within the frame that pads a commit to a sector: the rest of it still comes, and one write takes both.
+      this.#isCommitDue = isCommit && this.#waiting === open && !this.#layout.endsAt(this.#waitingStart + this.#waitingBytes);
+      if (!this.#isCommitDue) this.#writeOut();
     } catch (thrown) {
       return this.#keep(thrown, resultCode.IOERR_WRITE, "write", open.path);
     }
-    if (open.kind === "wal" && (flags & SYNC_KIND_MASK) === SYNC_NORMAL) {
-      this.#isFrameOpen = true;
-      return 0;
-    }
+    if (isCommit) return 0;
     if (open.durable === open.writes) return 0;
     try {
       open.file.sync();

@@ -67,6 +67,7 @@ export function transact(database: Database, number: number, progress: Progress)
     const remove = database.prepare("DELETE FROM entries WHERE key = ?");
     try {
       for (const [key, value] of changeOf(number)) {
+        if (number % 3 === 0) readAll(database);
         const statement = value === null ? remove : put;
         statement.bindText(0, key);
         if (value !== null) statement.bindBlob(1, value);
@@ -83,6 +84,15 @@ export function transact(database: Database, number: number, progress: Progress)
   } catch (error) {
     if (database.inTransaction) database.exec("ROLLBACK");
     throw error;
+  }
+}
+
+/** More pages than the cache holds, so that half a transaction is in the WAL already. Unless its failure has ended the transaction, that goes on. */
+function readAll(database: Database): void {
+  try {
+    database.exec("SELECT max(value) FROM entries");
+  } catch (error) {
+    if (!database.inTransaction) throw error;
   }
 }
 
