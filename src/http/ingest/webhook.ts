@@ -61,7 +61,7 @@ const IDEMPOTENCY_TTL_MS = 86_400_000;
 const RESERVED = /^\/(admin|features|metrics)(\/|$)/;
 
 /** The webhook of some options. Each thing that is wrong goes to `faults` as one sentence; the definition is then not to be used. */
-export function defineWebhook<Body, Query, HeaderValues, Input>(
+export function defineWebhook<Body = unknown, Query = QueryValues, HeaderValues = HeaderRecord, Input = unknown>(
   path: string,
   options: WebhookOptions<Body, Query, HeaderValues, Input>,
   faults: (sentence: string) => void,

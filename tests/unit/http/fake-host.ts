@@ -1,7 +1,7 @@
 /** An app in memory, behind the HTTP layer: what was appended is a list, time stands still until it is moved. */
 import { hostRuntime } from "../../../adapters/host/host.ts";
 import type { AcceptedRequest, AppendResult, FeatureQuery, HealthReport, HttpHost } from "../../../src/http/host.ts";
-import { defineWebhook, type WebhookDefinition, type WebhookOptions } from "../../../src/http/ingest/webhook.ts";
+import { defineWebhook, type HeaderRecord, type QueryValues, type WebhookDefinition, type WebhookOptions } from "../../../src/http/ingest/webhook.ts";
 import { type HttpApp, httpApp, type HttpOptions } from "../../../src/http/server.ts";
 import type { ObservedEvent } from "../../../src/observe/events.ts";
 import { Metrics } from "../../../src/observe/metrics.ts";
@@ -99,14 +99,14 @@ function remember(appended: AcceptedRequest[], request: AcceptedRequest): Append
 }
 
 /** The definition of a webhook without faults. */
-export function webhook<Body, Query, HeaderValues, Input>(path: string, options: WebhookOptions<Body, Query, HeaderValues, Input>): WebhookDefinition {
+export function webhook<Body = unknown, Query = QueryValues, HeaderValues = HeaderRecord, Input = unknown>(path: string, options: WebhookOptions<Body, Query, HeaderValues, Input>): WebhookDefinition {
   return defineWebhook(path, options, (sentence) => {
     throw new Error(sentence);
   });
 }
 
 /** An app with the one open webhook `/hook`. */
-export function openHook<Body, Query, HeaderValues, Input>(
+export function openHook<Body = unknown, Query = QueryValues, HeaderValues = HeaderRecord, Input = unknown>(
   options: Omit<WebhookOptions<Body, Query, HeaderValues, Input>, "verify"> = {},
   hostOptions: FakeHostOptions = {},
   httpOptions: HttpOptions = {},
