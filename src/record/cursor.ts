@@ -320,9 +320,7 @@ export class RecordCursor {
     const sign = -(low & 1);
     const deltaLow = (((low >>> 1) | (high << 31)) ^ sign) >>> 0;
     const deltaHigh = (high >>> 1) ^ sign;
-    const sumLow = deltaLow + this.#baseTimestampLow;
-    const carry = sumLow >= TWO_32 ? 1 : 0;
-    return ((deltaHigh + this.#baseTimestampHigh + carry) | 0) * TWO_32 + (sumLow - carry * TWO_32);
+    return ((deltaHigh + this.#baseTimestampHigh) | 0) * TWO_32 + (deltaLow + this.#baseTimestampLow);
   }
 
   /** Opens the next batch that holds records at or above the position asked for; false when there is none. */

@@ -16,6 +16,7 @@ const DAMAGED_BYTES_MAX = 4_000;
 /** All cases. */
 export const codecCases: readonly Case<CodecSubject>[] = [
   { name: "C1 decode(encode(value)) equals the value when the codec keeps it", run: keepsValues },
+  { name: "C1 decode() reads what other writers of the format write", run: readsOthers },
   { name: "C2 encode() gives the same payload each time and leaves the value as it was", run: isPure },
   { name: "C2 encode() leaves payloads alone that it gave before", run: leavesPayloads },
   { name: "C3 decode() reads nothing around its bytes, changes none and leaves nothing on them", run: readsItsBytesAlone },
@@ -36,6 +37,10 @@ function decoded({ codec }: CodecSubject, bytes: Uint8Array): unknown {
 
 async function keepsValues(subject: CodecSubject): Promise<void> {
   for (const [i, value] of subject.keeps().entries()) check(isSameValue(decoded(subject, encoded(subject, value)), value), `value ${i} comes back changed`);
+}
+
+async function readsOthers(subject: CodecSubject): Promise<void> {
+  for (const [i, [bytes, value]] of subject.reads().entries()) check(isSameValue(decoded(subject, bytes), value), `bytes ${i} are read as something else`);
 }
 
 async function isPure(subject: CodecSubject): Promise<void> {
@@ -68,8 +73,8 @@ async function readsItsBytesAlone(subject: CodecSubject): Promise<void> {
 }
 
 async function holdsNoBytes(subject: CodecSubject): Promise<void> {
-  for (const [i, value] of subject.keeps().entries()) {
-    const bytes = encoded(subject, value).slice();
+  const kept = subject.keeps().map((value) => [encoded(subject, value).slice(), value] as const);
+  for (const [i, [bytes, value]] of [...kept, ...subject.reads()].entries()) {
     const read = decoded(subject, bytes);
     bytes.fill(0x20);
     check(isSameValue(read, value), `value ${i} changed with its bytes`);

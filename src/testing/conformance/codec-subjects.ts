@@ -13,6 +13,8 @@ export interface CodecSubject {
   readonly refusesValues: () => readonly unknown[];
   /** Bytes it refuses to read. */
   readonly refusesBytes: () => readonly Uint8Array[];
+  /** Bytes of other writers, and what they mean. */
+  readonly reads: () => readonly (readonly [bytes: Uint8Array, value: unknown])[];
   /** Bytes that try to do harm; refused or read, they do none. */
   readonly hostile: () => readonly Uint8Array[];
 }
@@ -42,7 +44,7 @@ const NOT_UTF8: readonly Uint8Array[] = [[0x80], [0xff], [0xc3], [0xc0, 0x80], [
 /** `json()`. */
 export const jsonSubject: CodecSubject = {
   codec: json<unknown>(),
-  keeps: () => [...PLAIN, nested(JSON_DEPTH_MAX), Array.from({ length: 2_000 }, (_item, i) => ({ i, t: "[{" })), { many: "[".repeat(2_000) }, ['"[\\'.repeat(1_000)]],
+  keeps: () => [...PLAIN, nested(JSON_DEPTH_MAX), Array.from({ length: 2_000 }, (_item, i) => ({ i, t: "[{" })), { many: "[".repeat(2_000) }, ['"[\\'.repeat(3_000)]],
   refusesValues: () => [undefined, () => 1, Symbol("s"), 1n, [1n], cycle()],
   refusesBytes: () => [
     ...NOT_UTF8,
@@ -53,6 +55,7 @@ export const jsonSubject: CodecSubject = {
     utf8(`[${'"[",'.repeat(500)}${"[".repeat(JSON_DEPTH_MAX)}${"]".repeat(JSON_DEPTH_MAX)}]`),
     utf8(`["\\\\",${"[".repeat(JSON_DEPTH_MAX)}${"]".repeat(JSON_DEPTH_MAX)}]`),
   ],
+  reads: () => [[utf8(' {"a" :\t[1e2, "\\u00e9\\ud83d\\ude00"]}\r\n'), { a: [100, "é\u{1f600}"] }], [utf8('{"a":1,"a":2}'), { a: 2 }]],
   hostile: () => ['{"__proto__":{"polluted":1}}', '{"constructor":{"prototype":{"polluted":1}}}', '[{"a":{"__proto__":{"polluted":1}}}]', '{"then":1}', '{"toJSON":1}'].map(utf8),
 };
 
@@ -101,6 +104,13 @@ export const msgpackSubject: CodecSubject = {
     new Uint8Array(3_000_000).map((_byte, i) => [0xd4, 0x73, 0][i % 3]!),
     new Uint8Array(30_000).map((_byte, i) => [0xd4, 0x65, 0, 0x91][i % 4]!),
   ],
+  reads: () => [
+    [new Uint8Array([0xc4, 3, 1, 2, 3]), new Uint8Array([1, 2, 3])],
+    [new Uint8Array([0xc5, 0, 1, 9]), new Uint8Array([9])],
+    [new Uint8Array([0xde, 0, 1, 0xd9, 1, 97, 0xca, 0x3f, 0xc0, 0, 0]), { a: 1.5 }],
+    [new Uint8Array([0x81, 5, 0xcf, 0, 0, 0, 0, 0, 0, 0, 7]), { 5: 7n }],
+    [new Uint8Array([0xd6, 0xff, 0, 0, 0, 1]), new Date(1_000)],
+  ],
   hostile: () => [
     new Uint8Array([0x81, 0xa9, ...utf8("__proto__"), 0x81, 0xa8, ...utf8("polluted"), 1]),
     new Uint8Array([0x81, 0xab, ...utf8("constructor"), 0x81, 0xa9, ...utf8("prototype"), 0x81, 0xa8, ...utf8("polluted"), 1]),
@@ -116,6 +126,7 @@ export const textSubject: CodecSubject = {
   keeps: () => TEXTS,
   refusesValues: () => [undefined, null, 1, {}, new Uint8Array(1), ["a"]],
   refusesBytes: () => NOT_UTF8,
+  reads: () => [[utf8("plain"), "plain"]],
   hostile: () => [],
 };
 
@@ -125,5 +136,6 @@ export const bytesSubject: CodecSubject = {
   keeps: () => [new Uint8Array(0), new Uint8Array([0, 127, 128, 255]), new Uint8Array(5_000).fill(3)],
   refusesValues: () => [undefined, null, "a", 1, [1], new ArrayBuffer(1), new DataView(new ArrayBuffer(1)), new Uint16Array(1)],
   refusesBytes: () => [],
+  reads: () => [],
   hostile: () => [],
 };
