@@ -1,20 +1,31 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { hostRuntime } from "../../adapters/host/host.ts";
-import { spawnProgram } from "../shim/spawn.ts";
+import { selfName } from "../shim/spawn.ts";
 import { tempDirectory } from "../shim/temp.ts";
 
 const runtime = await hostRuntime();
 const temp = tempDirectory();
 afterAll(() => temp.remove());
-const fixture = new URL("./host-fixture.ts", import.meta.url);
 
 describe("hostRuntime()", () => {
-  test("R6 serve() answers requests with the client's address", async () => {
-    const server = await runtime.serve({ hostname: "127.0.0.1", port: 0, fetch: async (request, info) => new Response(`${await request.text()} ${info.remoteAddress}`) });
+  test("hostRuntime() is that of the runtime that runs it", () => {
+    expect(runtime.name).toBe(selfName());
+    expect(runtime.version).toMatch(/^\d+\.\d+\.\d+/);
+    expect(runtime.capabilities).toEqual({ keepsFiles: true, listens: true, hasProcess: true });
+  });
 
-    const answer = await (await fetch(`http://127.0.0.1:${server.port}/`, { method: "POST", body: "hello" })).text();
-    await server.stop();
+  test("env() reads the environment", () => {
+    expect(runtime.env("PATH")).toBeTruthy();
+  });
 
-    expect(answer).toBe("hello 127.0.0.1");
+  test("disk() makes its directory on first use, not before", () => {
+    const path = `${temp.path}/made/below`;
+    const disk = runtime.disk(path);
+    expect(disk.list()).toEqual([]);
+    expect(runtime.disk(temp.path).exists("made/below/a")).toBe(false);
+
+    disk.open("a").close();
+
+    expect(runtime.disk(temp.path).list()).toEqual(["made/below/a"]);
   });
 });

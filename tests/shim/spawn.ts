@@ -84,7 +84,16 @@ function watch(child: ChildProcess): Program {
   };
   return {
     pid: child.pid ?? 0,
-    kill: (signal = "SIGTERM") => void child.kill(signal),
+    // Deno's own `child.kill()` sends no second signal.
+    kill: (signal = "SIGTERM") => {
+      if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+      try {
+        process.kill(child.pid, signal);
+      } catch (error) {
+        // It has ended, and the event that says so is on its way.
+        if ((error as { code?: unknown }).code !== "ESRCH") throw error;
+      }
+    },
     exited,
     line,
     stderr: () => errors,

@@ -218,7 +218,7 @@ const durabilityCases: readonly DiskCase[] = [
       const synced = disk.open("folder/synced");
       synced.write(bytesOf(1, 2, 3), 5_000);
       synced.sync();
-      synced.write(bytesOf(9), 9_000);
+      disk.open("neither").write(bytesOf(9), 0);
       const flushed = disk.open("flushed");
       flushed.write(new Uint8Array(6_000).fill(4), 0);
       flushed.truncate(5_500);
