@@ -93,6 +93,7 @@ export class Worker {
   /** Set while a commit waits for running handlers: monotonic ms at which it no longer does. */
   #commitDeadline: number | null = null;
   #isCommitting = false;
+  #isDraining = false;
   #commitRetries = 0;
   #commitTrouble: string | null = null;
   #notBefore = 0;
@@ -173,7 +174,7 @@ export class Worker {
     const started = this.#runtime.monotonic();
     if (started < this.#notBefore) return { idle: true, nextWakeAt: this.#notBefore };
     try {
-      if (this.#commitDeadline !== null) this.#resumeOnly();
+      if (this.#commitDeadline !== null || this.#isDraining) this.#resumeOnly();
       else this.#work(started);
       if (this.#isCommitTime()) this.#tryCommit();
     } catch (error) {
@@ -205,23 +206,27 @@ export class Worker {
     return this.#durable === null;
   }
 
-  /** Drains: takes no more, waits for handlers until `deadlineMs` from now is over, commits, leaves. */
+  /**
+   * Drains: takes no more, waits for handlers until `deadlineMs` from now is over, commits, leaves. Rejects when the last commit failed: what it held is done again at the next start.
+   */
   async stop(deadlineMs = 10_000): Promise<void> {
     if (this.#state === "stopped") return;
+    this.#isDraining = true;
     const deadline = this.#runtime.monotonic() + deadlineMs;
-    if (this.#state !== "failed") {
-      while (this.#tasks.some((task) => task.isRunning) && this.#runtime.monotonic() < deadline) {
+    try {
+      while (this.#state !== "failed" && this.#tasks.some((task) => task.isRunning) && this.#runtime.monotonic() < deadline) {
         await this.#wokenOrAt(deadline);
-        if (!this.#isCommitting) for (const task of this.#tasks) task.resumeHandlers();
+        if (!this.#isCommitting) this.#resumeOnly();
       }
-      await this.commit();
+      if (this.#state !== "failed") await this.commit();
+    } finally {
+      this.#state = "stopped";
+      const membership = this.#membership;
+      this.#membership = null;
+      for (const task of this.#tasks) task.close();
+      this.#wake();
+      await membership?.leave();
     }
-    this.#state = "stopped";
-    const membership = this.#membership;
-    this.#membership = null;
-    for (const task of this.#tasks) task.close();
-    if (membership !== null) await membership.leave();
-    this.#wake();
   }
 
   // ── Membership ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -365,7 +370,7 @@ export class Worker {
     if (this.#takenSinceCommit > 0) this.#isDirty = true;
   }
 
-  /** A commit waits: handlers go on, nothing new begins. */
+  /** A commit waits, or the worker drains: handlers go on, nothing new begins. */
   #resumeOnly(): void {
     for (const task of this.#tasks) task.resumeHandlers();
   }
@@ -521,7 +526,7 @@ export class Worker {
 
   #whatNext(): StepResult {
     if (this.#isCommitting) return { idle: true, nextWakeAt: Infinity };
-    if (this.#commitDeadline !== null) return { idle: !this.#tasks.some((task) => task.hasArrivals), nextWakeAt: this.#commitDeadline };
+    if (this.#commitDeadline !== null || this.#isDraining) return { idle: !this.#tasks.some((task) => task.hasArrivals), nextWakeAt: this.#commitDeadline ?? Infinity };
     if (this.#tasks.some((task) => task.hasWork())) return { idle: false, nextWakeAt: 0 };
     let at = this.#hasSomethingToCommit() ? this.#lastCommitAt + (this.#options.commitIntervalMs ?? 100) : Infinity;
     for (const task of this.#tasks) at = Math.min(at, task.nextWakeAt(), task.nextClockAt());
