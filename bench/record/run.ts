@@ -17,14 +17,22 @@ const REPEATS = 25;
 const ROUNDS = 15;
 const WARM_UP_ROUNDS = 5;
 
-const values = Array.from({ length: RECORDS }, (_item, i) => ({ user: `user-${i % 977}`, amount: (i * 7919) % 10_000, at: 1_793_491_200_000 + i, kind: i % 2 === 0 ? "buy" : "sell" }));
+const values = Array.from(
+  { length: RECORDS },
+  (_item, i) => ({ user: `user-${i % 977}`, amount: (i * 7919) % 10_000, at: 1_793_491_200_000 + i, kind: i % 2 === 0 ? "buy" : "sell" }),
+);
 const texts = values.map((value) => JSON.stringify(value));
 const german = texts.map((text) => text.replace("buy", "gekauft für €").replace("sell", "verkauft für €"));
 const long = texts.map((text) => text.repeat(8));
 const keys = values.map((value) => value.user);
 const bytes = texts.map((text) => new TextEncoder().encode(text));
 const headers: readonly HeaderField[] = [{ name: "trace", value: "0123456789abcdef" }];
-const messages: MessageRecord[] = texts.map((text, i) => ({ topic: "t", key: Buffer.from(keys[i]!), value: Buffer.from(text), timestamp: BigInt(values[i]!.at) }));
+const messages: MessageRecord[] = texts.map((text, i) => ({
+  topic: "t",
+  key: Buffer.from(keys[i]!),
+  value: Buffer.from(text),
+  timestamp: BigInt(values[i]!.at),
+}));
 
 const encoder = new BatchEncoder();
 

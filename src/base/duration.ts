@@ -27,8 +27,8 @@ const UNITS: readonly (readonly [name: string, ms: number])[] = [
 /**
  * A duration in whole milliseconds; `"infinity"` is `Infinity`. `what` names the option in the error.
  *
- * Throws DefinitionError `DURATION_INVALID` for text outside of the grammar (`w d h m s ms`, largest first, each once, decimals allowed, spaces between the parts optional), for numbers that
- * are negative or NaN, and for what is not a whole number of milliseconds.
+ * Throws DefinitionError `DURATION_INVALID` for text outside of the grammar (`w d h m s ms`, largest first, each once, decimals allowed, spaces between the
+ * parts optional), for numbers that are negative or NaN, and for what is not a whole number of milliseconds.
  */
 export function durationMs(value: Duration | "infinity", what: string): number {
   return value === "infinity" ? Infinity : finiteDurationMs(value, what);

@@ -119,7 +119,10 @@ export function isWhole(bytes: Uint8Array, start: number, end: number): boolean 
   return length >= BATCH_PREFIX_BYTES && batchSize(bytes, start) <= length;
 }
 
-/** Where the last whole batch between `start` and `end` ends; `start` when there is none. Throws DecodeError `RECORD_CORRUPT` for a length no batch can have. */
+/**
+ * Where the last whole batch between `start` and `end` ends; `start` when there is none. Throws DecodeError `RECORD_CORRUPT` for a length no batch can
+ * have.
+ */
 export function wholeEnd(bytes: Uint8Array, start: number, end: number): number {
   let at = start;
   while (isWhole(bytes, at, end)) at += batchSize(bytes, at);

@@ -1,7 +1,7 @@
 /** JSON as UTF-8, the default of values. */
 import { DecodeError } from "../base/errors.ts";
 import { checkedCodec } from "./checked-codec.ts";
-import { codec, type Codec } from "./codec.ts";
+import { type Codec, codec } from "./codec.ts";
 import type { Schema } from "./schema.ts";
 import { readUtf8 } from "./utf8.ts";
 
@@ -14,8 +14,9 @@ const BACKSLASH = 92;
 const plainJson: Codec<unknown, unknown> = codec<unknown>({ name: "json", encode: writeJson, decode: readJson });
 
 /**
- * JSON, optionally checked by a schema. Keeps null, booleans, finite numbers (-0 becomes 0), strings, arrays without holes and plain objects; what `JSON.stringify` changes (Date, undefined,
- * NaN, Map, Set) comes back changed: use `msgpack` for those. Refuses a byte order mark, bytes that are not UTF-8, and nesting deeper than {@linkcode JSON_DEPTH_MAX}.
+ * JSON, optionally checked by a schema. Keeps null, booleans, finite numbers (-0 becomes 0), strings, arrays without holes and plain objects; what
+ * `JSON.stringify` changes (Date, undefined, NaN, Map, Set) comes back changed: use `msgpack` for those. Refuses a byte order mark, bytes that are not
+ * UTF-8, and nesting deeper than {@linkcode JSON_DEPTH_MAX}.
  */
 export function json<V = unknown, Input = V>(schema?: Schema<V, Input>): Codec<V, Input> {
   return schema === undefined ? plainJson as Codec<V, Input> : checkedCodec(plainJson, schema);
@@ -29,7 +30,9 @@ function writeJson(value: unknown): string {
 
 function readJson(bytes: Uint8Array): unknown {
   // Each level takes two bytes.
-  if (bytes.length > 2 * JSON_DEPTH_MAX && isTooDeep(bytes)) throw new DecodeError("CODEC_FAILED", `Cannot read ${bytes.length} bytes as json: nested deeper than ${JSON_DEPTH_MAX}`);
+  if (bytes.length > 2 * JSON_DEPTH_MAX && isTooDeep(bytes)) {
+    throw new DecodeError("CODEC_FAILED", `Cannot read ${bytes.length} bytes as json: nested deeper than ${JSON_DEPTH_MAX}`);
+  }
   return JSON.parse(readUtf8(bytes, 0, bytes.length));
 }
 

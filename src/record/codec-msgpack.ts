@@ -1,12 +1,13 @@
 /**
  * MessagePack, for values that JSON would change. The only file that knows msgpackr.
  *
- * It runs in plain mode: any MessagePack reader understands objects, arrays, text and numbers. There objects and maps look alike, so a `Map` goes as an extension of ours; a walk over the
- * value finds them before it is written, and finds what cannot be written (functions, cycles, too deep nesting) on its way.
+ * It runs in plain mode: any MessagePack reader understands objects, arrays, text and numbers. There objects and maps look alike, so a `Map` goes as an
+ * extension of ours; a walk over the value finds them before it is written, and finds what cannot be written (functions, cycles, too deep nesting) on its
+ * way.
  */
 import { addExtension, Packr, RESET_BUFFER_MODE } from "msgpackr";
 import { checkedCodec } from "./checked-codec.ts";
-import { codec, type Codec } from "./codec.ts";
+import { type Codec, codec } from "./codec.ts";
 import type { Schema } from "./schema.ts";
 
 /** Containers within each other, at most: what comes in may be walked by recursion afterwards. */
@@ -45,9 +46,10 @@ const packr = new Packr({ useRecords: false, mapsAsObjects: true, variableMapSiz
 const plainMsgpack: Codec<unknown, unknown> = codec<unknown>({ name: "msgpack", encode: writeMsgpack, decode: readMsgpack });
 
 /**
- * MessagePack, optionally checked by a schema. Keeps what JSON keeps, and undefined, NaN, infinities, bigint, Date, Map, Set, Error (class, name, message, cause), RegExp, ArrayBuffer and typed
- * arrays (a Node Buffer comes back as Uint8Array). Changes -0 to 0, holes in arrays to undefined, a key `__proto__` to `__proto_`, lone surrogates to U+FFFD, instances of other classes to
- * plain objects. Refuses functions, symbols, cycles, and nesting deeper than {@linkcode MSGPACK_DEPTH_MAX}.
+ * MessagePack, optionally checked by a schema. Keeps what JSON keeps, and undefined, NaN, infinities, bigint, Date, Map, Set, Error (class, name, message,
+ * cause), RegExp, ArrayBuffer and typed arrays (a Node Buffer comes back as Uint8Array). Changes -0 to 0, holes in arrays to undefined, a key `__proto__`
+ * to `__proto_`, lone surrogates to U+FFFD, instances of other classes to plain objects. Refuses functions, symbols, cycles, and nesting deeper than
+ * {@linkcode MSGPACK_DEPTH_MAX}.
  */
 export function msgpack<V = unknown, Input = V>(schema?: Schema<V, Input>): Codec<V, Input> {
   return schema === undefined ? plainMsgpack as Codec<V, Input> : checkedCodec(plainMsgpack, schema);
@@ -138,7 +140,7 @@ function outgoingMap(map: ReadonlyMap<unknown, unknown>, depth: number): Outgoin
 function refuseDepth(value: unknown, depth: number): void {
   if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return;
   if (depth > MSGPACK_DEPTH_MAX) throw new TypeError(`it is nested deeper than ${MSGPACK_DEPTH_MAX}`);
-  if (Array.isArray(value) || value instanceof Set) for (const item of value) refuseDepth(item, depth + 1);
+  if (Array.isArray(value) || value instanceof Set) { for (const item of value) refuseDepth(item, depth + 1); }
   else if (value instanceof Map) {
     for (const [key, item] of value) {
       refuseDepth(key, depth + 1);

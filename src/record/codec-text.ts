@@ -1,5 +1,5 @@
 /** Text and bytes as they are. */
-import { codec, type Codec } from "./codec.ts";
+import { type Codec, codec } from "./codec.ts";
 import type { Payload } from "./record.ts";
 import { readUtf8 } from "./utf8.ts";
 

@@ -5,8 +5,10 @@
  *
  * - **C1** `decode(encode(value))` equals `value` for every value the codec claims to keep; its documentation says which.
  * - **C2** `encode` is pure: the same value gives the same payload, the value is not changed, and a payload given out is not changed by later calls.
- * - **C3** `decode` reads the bytes it is given and nothing around them, does not change them, and the value holds no part of them: they may be overwritten at once.
- * - **C4** Bytes that do not fit (cut, damaged, nested too deeply, not UTF-8) are DecodeError `CODEC_FAILED` or some value, never another error, an endless loop or an overflow.
+ * - **C3** `decode` reads the bytes it is given and nothing around them, does not change them, and the value holds no part of them: they may be overwritten
+ *   at once.
+ * - **C4** Bytes that do not fit (cut, damaged, nested too deeply, not UTF-8) are DecodeError `CODEC_FAILED` or some value, never another error, an endless
+ *   loop or an overflow.
  * - **C5** A value that cannot be written at all (a cycle, a function) is DecodeError `CODEC_FAILED` in `encode`.
  * - **C6** Decoding gives data: it changes no prototype, calls no function named by the bytes, and never returns a promise unless a schema does.
  *

@@ -1,8 +1,9 @@
 /**
- * Reads record batches (v2) where they lie: one cursor, reused, with integer fields. The hot path of every input: nothing is allocated until key, value or headers are asked for.
+ * Reads record batches (v2) where they lie: one cursor, reused, with integer fields. The hot path of every input: nothing is allocated until key, value or
+ * headers are asked for.
  *
- * Nothing read is trusted: the checksum covers the records, every length is held against the record's and the batch's end, positions must grow within the batch. What does not fit is
- * DecodeError `RECORD_CORRUPT`; the cursor stays where it was, so that a further `next()` throws again.
+ * Nothing read is trusted: the checksum covers the records, every length is held against the record's and the batch's end, positions must grow within the
+ * batch. What does not fit is DecodeError `RECORD_CORRUPT`; the cursor stays where it was, so that a further `next()` throws again.
  */
 import { readInt32, readUint32 } from "../base/bytes.ts";
 import { DecodeError, isStreamError, messageOf } from "../base/errors.ts";
@@ -146,7 +147,9 @@ export class RecordCursor {
         raw |= (byte & 127) << shift;
       }
       const delta = (raw >>> 1) ^ -(raw & 1);
-      if (delta <= this.#previousDelta || delta > this.#lastDelta) throw this.#corrupt(`a position's delta is ${delta}, after ${this.#previousDelta} of ${this.#lastDelta}`);
+      if (delta <= this.#previousDelta || delta > this.#lastDelta) {
+        throw this.#corrupt(`a position's delta is ${delta}, after ${this.#previousDelta} of ${this.#lastDelta}`);
+      }
 
       byte = bytes[at++]!;
       raw = byte & 127;
@@ -189,7 +192,9 @@ export class RecordCursor {
       }
       const headerCount = (raw >>> 1) ^ -(raw & 1);
       // A header takes two bytes at least, so the count cannot make anyone loop for long.
-      if (headerCount < 0 || at + 2 * headerCount > end || (headerCount === 0 && at !== end)) throw this.#corrupt(`${headerCount} headers do not fit their record`);
+      if (headerCount < 0 || at + 2 * headerCount > end || (headerCount === 0 && at !== end)) {
+        throw this.#corrupt(`${headerCount} headers do not fit their record`);
+      }
 
       if (this.#left === 1 && end !== limit) throw this.#corrupt(`${limit - end} bytes follow the last record`);
       this.#left--;
@@ -230,7 +235,10 @@ export class RecordCursor {
     return this.valueStart < 0 ? null : readUtf8(this.bytes, this.valueStart, this.valueEnd);
   }
 
-  /** The last header of that name, a view; null when there is none, or its value is null. Throws DecodeError `RECORD_CORRUPT` when headers do not fit their record. */
+  /**
+   * The last header of that name, a view; null when there is none, or its value is null. Throws DecodeError `RECORD_CORRUPT` when headers do not fit their
+   * record.
+   */
   header(name: string): Uint8Array | null {
     let start = -1;
     let end = -1;
@@ -305,7 +313,7 @@ export class RecordCursor {
     let low = 0;
     let high = 0;
     let at = start;
-    for (let shift = 0; ; shift += 7) {
+    for (let shift = 0;; shift += 7) {
       if (shift > 63) throw this.#corrupt("a varint is too long");
       const byte = bytes[at++]!;
       const bits = byte & 127;
@@ -329,7 +337,9 @@ export class RecordCursor {
     while (true) {
       const start = this.#batchAt;
       if (!isWhole(bytes, start, this.#end)) {
-        if (this.#refusesCut && start < this.#end) throw new DecodeError("RECORD_CORRUPT", `Record batch at byte ${start} is cut: there are ${this.#end - start} bytes`);
+        if (this.#refusesCut && start < this.#end) {
+          throw new DecodeError("RECORD_CORRUPT", `Record batch at byte ${start} is cut: there are ${this.#end - start} bytes`);
+        }
         return false;
       }
       const end = start + batchSize(bytes, start);

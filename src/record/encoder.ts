@@ -1,8 +1,8 @@
 /**
  * Writes records as Kafka record batches (v2) into one growing buffer. The hot path of every output: no object, no BigInt and no copy a record.
  *
- * Lengths come before what they count, and are varints. They are written as if all text were ASCII; where that proves wrong, the bytes behind move by the difference.
- * An append that throws changes nothing.
+ * Lengths come before what they count, and are varints. They are written as if all text were ASCII; where that proves wrong, the bytes behind move by the
+ * difference. An append that throws changes nothing.
  */
 import { readInt32, writeInt16, writeInt32, writeInt64 } from "../base/bytes.ts";
 import { DecodeError } from "../base/errors.ts";
@@ -85,8 +85,8 @@ export class BatchEncoder {
   }
 
   /**
-   * Adds a record. Lone surrogates in text become U+FFFD. Throws DecodeError `TIMESTAMP_INVALID` when the timestamp is not a whole number, `RECORD_TOO_LARGE` for a record beyond
-   * about 1 GiB, `CODEC_FAILED` for payloads that are neither text nor bytes; then nothing has changed.
+   * Adds a record. Lone surrogates in text become U+FFFD. Throws DecodeError `TIMESTAMP_INVALID` when the timestamp is not a whole number,
+   * `RECORD_TOO_LARGE` for a record beyond about 1 GiB, `CODEC_FAILED` for payloads that are neither text nor bytes; then nothing has changed.
    */
   append(timestamp: number, key: Payload | null, value: Payload | null, headers: readonly HeaderField[] | null): void {
     const room = BATCH_HEADER_BYTES + RECORD_OVERHEAD_BYTES + roomOf(key) + roomOf(value) + (headers === null ? 0 : roomOfHeaders(headers));
@@ -112,8 +112,8 @@ export class BatchEncoder {
   }
 
   /**
-   * Finishes all batches, the first record at `basePosition`, and gives the whole as a view, valid until the next append or reset. May be called again, with another base or producer;
-   * records may be appended afterwards.
+   * Finishes all batches, the first record at `basePosition`, and gives the whole as a view, valid until the next append or reset. May be called again,
+   * with another base or producer; records may be appended afterwards.
    */
   seal(basePosition: number, producer: ProducerStamp = NO_PRODUCER): Uint8Array {
     const bytes = this.#bytes;
@@ -255,7 +255,10 @@ function writePayload(bytes: Uint8Array, start: number, payload: Payload | null)
   return end + settleLength(bytes, start, body, end);
 }
 
-/** Writes the length of what lies between `body` and `end` at `start`; where it takes other than `body - start` bytes, moves what lies there and returns by how much. */
+/**
+ * Writes the length of what lies between `body` and `end` at `start`; where it takes other than `body - start` bytes, moves what lies there and returns by
+ * how much.
+ */
 function settleLength(bytes: Uint8Array, start: number, body: number, end: number): number {
   const length = end - body;
   const shift = start + lengthBytes(length) - body;

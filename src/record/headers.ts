@@ -1,8 +1,8 @@
 /**
  * Record headers as the Web's `Headers`, and back.
  *
- * The two do not fit wholly: record headers have any name and any bytes, `Headers` has tokens and Latin-1 text. What does not fit is percent-encoded (values) or left out (names); who needs
- * the bytes reads the record's own headers. Making a `Headers` costs some microseconds: do it when someone asks.
+ * The two do not fit wholly: record headers have any name and any bytes, `Headers` has tokens and Latin-1 text. What does not fit is percent-encoded
+ * (values) or left out (names); who needs the bytes reads the record's own headers. Making a `Headers` costs some microseconds: do it when someone asks.
  */
 import type { HeaderField, Payload } from "./record.ts";
 import { readUtf8 } from "./utf8.ts";
@@ -13,8 +13,9 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const UNFIT = /[\0\r\n]|[^\0-\xff]|^[\t ]|[\t ]$/u;
 
 /**
- * Headers of a record for the user: names in lower case, values as text (UTF-8; bytes that are not, one character a byte), null as empty. Repeated names are joined by `, ` as everywhere on the
- * Web. A value with characters that HTTP refuses (beyond Latin-1, line ends, white space at an end) is percent-encoded; a name that is no HTTP token is left out.
+ * Headers of a record for the user: names in lower case, values as text (UTF-8; bytes that are not, one character a byte), null as empty. Repeated names
+ * are joined by `, ` as everywhere on the Web. A value with characters that HTTP refuses (beyond Latin-1, line ends, white space at an end) is
+ * percent-encoded; a name that is no HTTP token is left out.
  */
 export function toHeaders(fields: readonly HeaderField[]): Headers {
   const headers = new Headers();

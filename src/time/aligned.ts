@@ -1,6 +1,6 @@
 /**
- * Windows aligned to the epoch: tumbling and hopping. Starts are multiples of the advance plus the offset, by floor division, so negative times work alike; a record belongs to
- * `[start, start + size)`. Pure, and without allocation: this runs for every record.
+ * Windows aligned to the epoch: tumbling and hopping. Starts are multiples of the advance plus the offset, by floor division, so negative times work alike;
+ * a record belongs to `[start, start + size)`. Pure, and without allocation: this runs for every record.
  */
 
 /** Aligned windows, all in whole milliseconds. Tumbling: the advance is the size. */

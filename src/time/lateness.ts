@@ -1,4 +1,7 @@
-/** What is late, and against what. Two notions that never mix: a record is late for a window by the watermark, and past its source's deadline by the wall clock. */
+/**
+ * What is late, and against what. Two notions that never mix: a record is late for a window by the watermark, and past its source's deadline by the wall
+ * clock.
+ */
 import { type AlignedWindows, firstStart } from "./aligned.ts";
 
 /** Whether a window still takes records: its end lies after the watermark less the grace. Late by exactly the grace is too late. */

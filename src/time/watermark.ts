@@ -1,7 +1,9 @@
 /**
- * How far event time is: per partition, per task, and over the tasks that write an internal topic. A clock never goes back, and `-Infinity` is a clock that has seen nothing.
+ * How far event time is: per partition, per task, and over the tasks that write an internal topic. A clock never goes back, and `-Infinity` is a clock that
+ * has seen nothing.
  *
- * Nothing here knows of wall clocks or of records: who uses a clock says which records were processed and which partitions are idle, and keeps the numbers in its checkpoint.
+ * Nothing here knows of wall clocks or of records: who uses a clock says which records were processed and which partitions are idle, and keeps the numbers
+ * in its checkpoint.
  */
 
 /** The clock of an input partition: the largest timestamp among its processed records, this one included, minus the delay. */

@@ -1,6 +1,6 @@
 /**
- * Method: random records go through our encoder and another client's reader, and through that client's writer and our cursor, compressed too. The two share no code, so what
- * they agree on is the format.
+ * Method: random records go through our encoder and another client's reader, and through that client's writer and our cursor, compressed too. The two share
+ * no code, so what they agree on is the format.
  */
 import { compressionsAlgorithmsByBitmask, createRecordsBatch, type MessageRecord, Reader, readRecordsBatches } from "@platformatic/kafka";
 import { describe, expect, test } from "bun:test";

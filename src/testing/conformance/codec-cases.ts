@@ -122,7 +122,9 @@ async function isHarmless(subject: CodecSubject): Promise<void> {
     }
     check(!isThenable(value), `bytes ${i} give a promise`);
     check(!holdsFunction(value), `bytes ${i} give a function`);
-    if (typeof value === "object" && value !== null) check((value as { readonly polluted?: unknown }).polluted === undefined, `bytes ${i} set the prototype of their value`);
+    if (typeof value === "object" && value !== null) {
+      check((value as { readonly polluted?: unknown }).polluted === undefined, `bytes ${i} set the prototype of their value`);
+    }
   }
   const after = prototypes().map((prototype) => Object.getOwnPropertyNames(prototype).join());
   check(isSameValue(before, after) && ({} as { polluted?: unknown }).polluted === undefined, "a prototype was changed");

@@ -20,7 +20,10 @@ export interface CodecSubject {
 }
 
 const TEXTS: readonly string[] = ["", "a", "\0", "\ufeff", "\ufeffa", "é€\u{1f600}", "line\nline", '"\\/', "x".repeat(3_000), "é".repeat(3_000), "__proto__"];
-const PLAIN: readonly unknown[] = [null, true, false, 0, -1, 1.5, -1e-300, 1e300, 2 ** 31, 2 ** 32, 2 ** 53 - 1, -(2 ** 53) + 1, ...TEXTS, [], {}, [[[]]], [null, [1, "a"]], { "": 1, "a b": { c: [] } }];
+const PLAIN: readonly unknown[] = [null, true, false, 0, -1, 1.5, -1e-300, 1e300, 2 ** 31, 2 ** 32, 2 ** 53 - 1, -(2 ** 53) + 1, ...TEXTS, [], {}, [[[]]], [
+  null,
+  [1, "a"],
+], { "": 1, "a b": { c: [] } }];
 
 /** A value in so many arrays. */
 function nested(depth: number): unknown {
@@ -44,7 +47,9 @@ const NOT_UTF8: readonly Uint8Array[] = [[0x80], [0xff], [0xc3], [0xc0, 0x80], [
 /** `json()`. */
 export const jsonSubject: CodecSubject = {
   codec: json<unknown>(),
-  keeps: () => [...PLAIN, nested(JSON_DEPTH_MAX), Array.from({ length: 2_000 }, (_item, i) => ({ i, t: "[{" })), { many: "[".repeat(2_000) }, ['"[\\'.repeat(3_000)]],
+  keeps: () => [...PLAIN, nested(JSON_DEPTH_MAX), Array.from({ length: 2_000 }, (_item, i) => ({ i, t: "[{" })), { many: "[".repeat(2_000) }, [
+    '"[\\'.repeat(3_000),
+  ]],
   refusesValues: () => [undefined, () => 1, Symbol("s"), 1n, [1n], cycle()],
   refusesBytes: () => [
     ...NOT_UTF8,
@@ -56,7 +61,10 @@ export const jsonSubject: CodecSubject = {
     utf8(`["\\\\",${"[".repeat(JSON_DEPTH_MAX)}${"]".repeat(JSON_DEPTH_MAX)}]`),
   ],
   reads: () => [[utf8(' {"a" :\t[1e2, "\\u00e9\\ud83d\\ude00"]}\r\n'), { a: [100, "é\u{1f600}"] }], [utf8('{"a":1,"a":2}'), { a: 2 }]],
-  hostile: () => ['{"__proto__":{"polluted":1}}', '{"constructor":{"prototype":{"polluted":1}}}', '[{"a":{"__proto__":{"polluted":1}}}]', '{"then":1}', '{"toJSON":1}'].map(utf8),
+  hostile: () =>
+    ['{"__proto__":{"polluted":1}}', '{"constructor":{"prototype":{"polluted":1}}}', '[{"a":{"__proto__":{"polluted":1}}}]', '{"then":1}', '{"toJSON":1}'].map(
+      utf8,
+    ),
 };
 
 /** Values beyond JSON's. Each call makes new ones. */
@@ -92,11 +100,18 @@ function rich(): readonly unknown[] {
 export const msgpackSubject: CodecSubject = {
   codec: msgpack<unknown>(),
   keeps: () => [...PLAIN, ...rich(), nested(MSGPACK_DEPTH_MAX)],
-  refusesValues: () => [() => 1, Symbol("s"), { a: [() => 1] }, new Map([["f", () => 1]]), new Set([Symbol("s")]), cycle(), nested(MSGPACK_DEPTH_MAX + 2), nested(200_000)],
+  refusesValues:
+    () => [() => 1, Symbol("s"), { a: [() => 1] }, new Map([["f", () => 1]]), new Set([Symbol("s")]), cycle(), nested(MSGPACK_DEPTH_MAX + 2), nested(200_000)],
   refusesBytes: () => [
     new Uint8Array(0),
     // Cut array, cut text, cut map, unused extension, bytes after the value, a map of ours without its last value, one that is no list.
-    ...[[0x92, 1], [0xa5, 97], [0x81, 0xa1, 97], [0xd4, 0x50, 0], [1, 1], [0xd4, 0x6d, 0, 0x91, 1], [0xd4, 0x6d, 0, 5], [0xc6, 0xff, 0xff, 0xff, 0xff], [0xdd, 0xff, 0xff, 0xff, 0xff]].map((one) => new Uint8Array(one)),
+    ...[[0x92, 1], [0xa5, 97], [0x81, 0xa1, 97], [0xd4, 0x50, 0], [1, 1], [0xd4, 0x6d, 0, 0x91, 1], [0xd4, 0x6d, 0, 5], [0xc6, 0xff, 0xff, 0xff, 0xff], [
+      0xdd,
+      0xff,
+      0xff,
+      0xff,
+      0xff,
+    ]].map((one) => new Uint8Array(one)),
     new Uint8Array(100_000).fill(0x91),
     new Uint8Array(5_000_000).fill(0x81),
     new Uint8Array(MSGPACK_DEPTH_MAX + 3).fill(0x91, 0, -1),
@@ -116,7 +131,9 @@ export const msgpackSubject: CodecSubject = {
     new Uint8Array([0x81, 0xab, ...utf8("constructor"), 0x81, 0xa9, ...utf8("prototype"), 0x81, 0xa8, ...utf8("polluted"), 1]),
     // A record definition with that key, and errors with the names of globals.
     new Uint8Array([0xd4, 0x72, 0x40, 0x91, 0xa9, ...utf8("__proto__"), 0x81, 0xa8, ...utf8("polluted"), 1]),
-    ...["eval", "Function", "constructor", "__proto__", "valueOf"].map((name) => new Uint8Array([0xd4, 0x65, 0, 0x93, 0xa0 + name.length, ...utf8(name), 0xb7, ...utf8("globalThis.polluted = 1"), 0xc0])),
+    ...["eval", "Function", "constructor", "__proto__", "valueOf"].map((name) =>
+      new Uint8Array([0xd4, 0x65, 0, 0x93, 0xa0 + name.length, ...utf8(name), 0xb7, ...utf8("globalThis.polluted = 1"), 0xc0])
+    ),
   ],
 };
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { fromHex } from "../../../src/base/bytes.ts";
 import { crc32c } from "../../../src/record/crc32c.ts";
 
 const seed = 20261106;
@@ -23,9 +24,7 @@ describe(`crc32c(), seed ${seed}`, () => {
     ["31 to 0", Uint8Array.from({ length: 32 }, (_byte, i) => 31 - i), 0x113fdb5c],
     [
       "an iSCSI read",
-      Uint8Array.from([
-        0x01, 0xc0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x14, 0, 0, 0, 0, 0, 0x04, 0, 0, 0, 0, 0x14, 0, 0, 0, 0x18, 0x28, 0, 0, 0, 0, 0, 0, 0, 0x02, 0, 0, 0, 0, 0, 0, 0,
-      ]),
+      fromHex("01c000000000000000000000000000001400000000000400000000140000001828000000000000000200000000000000")!,
       0xd9963a56,
     ],
     ["123456789", new TextEncoder().encode("123456789"), 0xe3069283],

@@ -2,7 +2,19 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { DecodeError } from "../../../src/base/errors.ts";
 import { writeInt16, writeInt32, writeInt64 } from "../../../src/base/bytes.ts";
-import { ATTRIBUTES_AT, BASE_TIMESTAMP_AT, batchSize, COUNT_AT, CRC_AT, LAST_DELTA_AT, LENGTH_AT, MAGIC_AT, MAX_TIMESTAMP_AT, nextPosition, wholeEnd } from "../../../src/record/batch.ts";
+import {
+  ATTRIBUTES_AT,
+  BASE_TIMESTAMP_AT,
+  batchSize,
+  COUNT_AT,
+  CRC_AT,
+  LAST_DELTA_AT,
+  LENGTH_AT,
+  MAGIC_AT,
+  MAX_TIMESTAMP_AT,
+  nextPosition,
+  wholeEnd,
+} from "../../../src/record/batch.ts";
 import { crc32c } from "../../../src/record/crc32c.ts";
 import { RecordCursor, type RecordCursorOptions } from "../../../src/record/cursor.ts";
 import { BatchEncoder } from "../../../src/record/encoder.ts";
@@ -136,7 +148,10 @@ describe("RecordCursor", () => {
 
   test("header() finds the last one of a name, headers() copies all in order", () => {
     const encoder = new BatchEncoder();
-    const fields = [{ name: "h", value: "1" }, { name: "ü", value: new Uint8Array([255]) }, { name: "h", value: "2" }, { name: "", value: "" }, { name: "n", value: null }, { name: "hh", value: "3" }];
+    const fields = [{ name: "h", value: "1" }, { name: "ü", value: new Uint8Array([255]) }, { name: "h", value: "2" }, { name: "", value: "" }, {
+      name: "n",
+      value: null,
+    }, { name: "hh", value: "3" }];
     encoder.append(0, "k", "v", fields);
     encoder.append(0, "k", "v", null);
     const bytes = encoder.seal(0);
@@ -148,7 +163,9 @@ describe("RecordCursor", () => {
     expect([cursor.headerCount, text(cursor.header("h")), text(cursor.header("")), text(cursor.header("hh"))]).toEqual([6, "2", "", "3"]);
     expect([cursor.header("ü"), cursor.header("n"), cursor.header("H"), cursor.header("hhh")]).toEqual([new Uint8Array([255]), null, null, null]);
     const copies = cursor.headers();
-    expect(copies.map(({ name, value }) => [name, value])).toEqual(fields.map(({ name, value }) => [name, typeof value === "string" ? new TextEncoder().encode(value) : value]));
+    expect(copies.map(({ name, value }) => [name, value])).toEqual(
+      fields.map(({ name, value }) => [name, typeof value === "string" ? new TextEncoder().encode(value) : value]),
+    );
     bytes.fill(0);
     expect(copies[1]!.value).toEqual(new Uint8Array([255]));
   });
@@ -171,14 +188,15 @@ describe("RecordCursor", () => {
     cursor.next();
 
     expect(() => cursor.keyText()).toThrow("they are not UTF-8");
-    expect([cursor.keyBytes(), cursor.keyBytes()!.buffer === bytes.buffer, cursor.valueBytes(), cursor.valueText(), cursor.valueStart, cursor.valueEnd]).toEqual([
-      new Uint8Array([255]),
-      true,
-      null,
-      null,
-      -1,
-      -1,
-    ]);
+    expect([cursor.keyBytes(), cursor.keyBytes()!.buffer === bytes.buffer, cursor.valueBytes(), cursor.valueText(), cursor.valueStart, cursor.valueEnd])
+      .toEqual([
+        new Uint8Array([255]),
+        true,
+        null,
+        null,
+        -1,
+        -1,
+      ]);
   });
 
   test("next() gives a compressed batch to decompress, and reads what it returns", () => {
@@ -205,7 +223,11 @@ describe("RecordCursor", () => {
         throw new Error("no zstd");
       },
     });
-    expect([broken.code, broken.message, (broken.cause as Error).message]).toEqual(["RECORD_CORRUPT", "Record batch at byte 0: its compression (zstd) cannot be undone: no zstd", "no zstd"]);
+    expect([broken.code, broken.message, (broken.cause as Error).message]).toEqual([
+      "RECORD_CORRUPT",
+      "Record batch at byte 0: its compression (zstd) cannot be undone: no zstd",
+      "no zstd",
+    ]);
     expect(failure(packed, { decompress: () => plain.slice(61, -1) }).code).toBe("RECORD_CORRUPT");
   });
 

@@ -70,7 +70,9 @@ describe("BatchEncoder", () => {
 
     const stamped = encoder.seal(0, { id: 2 ** 40 + 1, epoch: 3, sequence: 0x7fff_fffe, transactional: true });
     expect(readAll(stamped)).toHaveLength(4);
-    expect(starts(stamped).map((at) => [producerId(stamped, at), producerEpoch(stamped, at), readInt32(stamped, at + SEQUENCE_AT), isTransactional(stamped, at)])).toEqual([
+    expect(
+      starts(stamped).map((at) => [producerId(stamped, at), producerEpoch(stamped, at), readInt32(stamped, at + SEQUENCE_AT), isTransactional(stamped, at)]),
+    ).toEqual([
       [2 ** 40 + 1, 3, 0x7fff_fffe, true],
       [2 ** 40 + 1, 3, 1, true],
     ]);

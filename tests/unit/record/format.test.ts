@@ -4,7 +4,7 @@ import { codec } from "../../../src/record/codec.ts";
 import { json } from "../../../src/record/codec-json.ts";
 import { msgpack } from "../../../src/record/codec-msgpack.ts";
 import { text } from "../../../src/record/codec-text.ts";
-import { valueFormat, type ValueFormat } from "../../../src/record/format.ts";
+import { type ValueFormat, valueFormat } from "../../../src/record/format.ts";
 import type { Schema } from "../../../src/record/schema.ts";
 
 const encoder = new TextEncoder();
@@ -91,7 +91,12 @@ describe("codec()", () => {
       },
     })["~codec"];
 
-    for (const [fn, message] of [[() => broken.encode("x"), "Cannot write a value as broken: boom"], [() => broken.decode(new Uint8Array(3)), "Cannot read 3 bytes as broken: boom"]] as const) {
+    for (
+      const [fn, message] of [[() => broken.encode("x"), "Cannot write a value as broken: boom"], [
+        () => broken.decode(new Uint8Array(3)),
+        "Cannot read 3 bytes as broken: boom",
+      ]] as const
+    ) {
       try {
         fn();
         expect("no error").toBe("");

@@ -27,10 +27,15 @@ describe(`partitionFor(), seed ${seed}`, () => {
 
   test("partitionFor() agrees with another client for bytes and for text", () => {
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 50 }), fc.string({ unit: "binary", maxLength: 300 }), fc.integer({ min: 1, max: 1_000 }), (bytes, text, partitions) => {
-        expect(partitionFor(bytes, partitions)).toBe((kafkaMurmur2(Buffer.from(bytes)) & 0x7fffffff) % partitions);
-        expect(partitionFor(text, partitions)).toBe(partitionFor(encoder.encode(text), partitions));
-      }),
+      fc.property(
+        fc.uint8Array({ maxLength: 50 }),
+        fc.string({ unit: "binary", maxLength: 300 }),
+        fc.integer({ min: 1, max: 1_000 }),
+        (bytes, text, partitions) => {
+          expect(partitionFor(bytes, partitions)).toBe((kafkaMurmur2(Buffer.from(bytes)) & 0x7fffffff) % partitions);
+          expect(partitionFor(text, partitions)).toBe(partitionFor(encoder.encode(text), partitions));
+        },
+      ),
       { seed, numRuns: 500 },
     );
   });

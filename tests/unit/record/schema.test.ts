@@ -39,7 +39,9 @@ describe("check()", () => {
 
     const error = await failure(answering(() => ({ issues })), 1);
 
-    expect(error.message).toBe("Value does not fit its schema: a[0][Symbol(s)]: a is wrong; b[0][Symbol(s)]: b is wrong; c[0][Symbol(s)]: c is wrong; and 2 more");
+    expect(error.message).toBe(
+      "Value does not fit its schema: a[0][Symbol(s)]: a is wrong; b[0][Symbol(s)]: b is wrong; c[0][Symbol(s)]: c is wrong; and 2 more",
+    );
   });
 
   test("check() refuses when the list of issues is empty", async () => {
