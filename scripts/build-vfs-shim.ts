@@ -13,7 +13,7 @@ type Bytes = readonly number[];
 
 const I32 = 0x7f, I64 = 0x7e, F64 = 0x7c;
 const PRIME_A = 0x9e3779b185ebca87n, PRIME_B = 0xc2b2ae3d27d4eb4fn, PRIME_C = 0x165667b19e3779f9n, PRIME_D = 0x85ebca77c2b2ae63n;
-const SQLITE_NOTFOUND = 12, SQLITE_ROW = 100;
+const SQLITE_NOTFOUND = 12, SQLITE_ROW = 100, SQLITE_DONE = 101;
 /** Commits are padded to sectors of this size, so that none shares a sector with what is written after it. */
 const SECTOR_BYTES = 4096;
 const TWO_53 = 9_007_199_254_740_992;
@@ -52,10 +52,10 @@ const loadI32 = (offset: number): Bytes => [0x28, 2, ...unsigned(offset)];
 const loadI64 = (offset: number): Bytes => [0x29, 0, ...unsigned(offset)];
 const storeI32: Bytes = [0x36, 2, 0];
 const storeI64: Bytes = [0x37, 0, 0];
-const i32Add = 0x6a, i32Sub = 0x6b, i32Eq = 0x46, i32Ne = 0x47, i32LtU = 0x49, i32And = 0x71, f64Eq = 0x61, f64Le = 0x65, f64Abs = 0x99, f64Trunc = 0x9d;
+const i32Add = 0x6a, i32Sub = 0x6b, i32Eq = 0x46, i32LtU = 0x49, i32And = 0x71, f64Eq = 0x61, f64Le = 0x65, f64Abs = 0x99, f64Trunc = 0x9d;
 const i64Add = 0x7c, i64Mul = 0x7e, i64Xor = 0x85, i64ShrU = 0x88, i64Rotl = 0x89, i64Eq = 0x51;
 const i64TruncF64 = 0xb0, i64ExtendI32U = 0xad, f64ConvertI64 = 0xb9;
-const ifVoid = [0x04, 0x40], ifI32 = [0x04, I32], otherwise = 0x05, end = 0x0b, loop = [0x03, 0x40], again = [0x0d, 0], leave = 0x0f;
+const ifI32 = [0x04, I32], otherwise = 0x05, end = 0x0b, loop = [0x03, 0x40], again = [0x0d, 0];
 
 interface FunctionType {
   readonly from: Bytes;
@@ -139,12 +139,10 @@ define("seal", [I32, I32, I32, I32], [], [get(3), get(0), get(1), get(2), hash, 
 define("check", [I32, I32, I32, I32], [I32], [get(3), loadI64(0), get(0), get(1), get(2), hash, i64Eq]);
 
 // What the hot path of a statement would need two calls or a BigInt for.
-define("run", [I32], [I32], [loop, get(0), sqliteStep, i32(SQLITE_ROW), i32Eq, again, end, get(0), sqliteReset]);
-define("step", [I32], [I32], [
-  get(0), sqliteStep, set(1),
-  get(1), i32(SQLITE_ROW), i32Ne, ifVoid, get(0), sqliteReset, leave, end,
-  get(1),
-], [1, I32]);
+// 0 at the end; of a statement that failed, or was finalized, the code of the step, for a reset may have forgotten it.
+const finish = define(null, [I32, I32], [I32], [get(0), sqliteReset, set(2), get(1), i32(SQLITE_DONE), i32Eq, ifI32, get(2), otherwise, get(1), end], [1, I32]);
+define("run", [I32], [I32], [loop, get(0), sqliteStep, set(1), get(1), i32(SQLITE_ROW), i32Eq, again, end, get(0), get(1), finish], [1, I32]);
+define("step", [I32], [I32], [get(0), sqliteStep, set(1), get(1), i32(SQLITE_ROW), i32Eq, ifI32, get(1), otherwise, get(0), get(1), finish, end], [1, I32]);
 const isWhole: Bytes = [...get(2), ...get(2), f64Trunc, f64Eq, ...get(2), f64Abs, ...f64(TWO_53), f64Le, i32And];
 define("bindNumber", [I32, I32, F64], [I32], [
   isWhole, ifI32, get(0), get(1), get(2), i64TruncF64, sqliteBindInt64, otherwise, get(0), get(1), get(2), sqliteBindDouble, end,

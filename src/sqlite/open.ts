@@ -1,5 +1,5 @@
 /** Opens a database: lock, checks, SQLite, and the settings its guarantees rest on, each of them verified. */
-import { StoreError } from "../base/errors.ts";
+import { DefinitionError, StoreError } from "../base/errors.ts";
 import type { Disk } from "../runtime/disk.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { Connection } from "./connection.ts";
@@ -11,6 +11,7 @@ import { Vfs } from "./vfs.ts";
 /** `SQLITE_FCNTL_RESERVE_BYTES`. */
 const CONTROL_RESERVE_BYTES = 38;
 const KIB = 1_024;
+const MEMORY_BYTES_MIN = 8_388_608;
 
 const defaults = Object.freeze({ pageBytes: 4_096, cacheBytes: 16_777_216, journal: "wal", checkpointBytes: 16_777_216, memoryBytesMax: 2_147_483_648, checksums: true } as const);
 
@@ -23,9 +24,10 @@ export interface OpenDatabaseOptions extends DatabaseOptions {
 /**
  * Opens the database at `path` of a disk; makes it when there is none.
  *
- * Throws `StoreError`: `DISK_LOCKED` while another process (or another connection of this one) has it, `STORE_CORRUPT` when the files are damaged, `STORE_FULL`, `DISK_FAILED`.
+ * Throws `DefinitionError` `OPTION_INVALID`, and `StoreError`: `DISK_LOCKED` while another process (or another connection of this one) has it, `STORE_CORRUPT` when the files are damaged, `STORE_FULL`, `DISK_FAILED`.
  */
 export async function openDatabase(runtime: Runtime, disk: Disk, path: string, options: OpenDatabaseOptions = {}): Promise<Database> {
+  checkOptions(options);
   const [sqlite, shim] = await Promise.all([runtime.wasm("sqlite"), runtime.wasm("vfs")]);
   const { checksums = defaults.checksums, memoryBytesMax = defaults.memoryBytesMax } = options;
   const lock = disk.lock(`${path}.lock`, options.facts);
@@ -43,6 +45,16 @@ export async function openDatabase(runtime: Runtime, disk: Disk, path: string, o
     lock.release();
     throw error;
   }
+}
+
+function checkOptions({ pageBytes = defaults.pageBytes, cacheBytes = defaults.cacheBytes, checkpointBytes = defaults.checkpointBytes, memoryBytesMax = defaults.memoryBytesMax }: DatabaseOptions): void {
+  const faults: string[] = [];
+  // Smaller pages would share a sector, and a torn one would take its neighbours with it.
+  if (![4_096, 8_192, 16_384, 32_768, 65_536].includes(pageBytes)) faults.push(`pageBytes is ${pageBytes}, wanted a power of two from 4096 to 65536`);
+  if (!(cacheBytes > 0)) faults.push(`cacheBytes is ${cacheBytes}, wanted more than 0`);
+  if (!(checkpointBytes > 0)) faults.push(`checkpointBytes is ${checkpointBytes}, wanted more than 0`);
+  if (!(memoryBytesMax >= MEMORY_BYTES_MIN)) faults.push(`memoryBytesMax is ${memoryBytesMax}, wanted at least ${MEMORY_BYTES_MIN}`);
+  if (faults.length > 0) throw new DefinitionError(`Cannot open a database: ${faults.join("; ")}`, { code: "OPTION_INVALID", faults });
 }
 
 /** Whether there is no database yet. SQLite would take a WAL without its file for left-overs and delete it. */

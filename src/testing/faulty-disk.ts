@@ -154,6 +154,14 @@ export class FaultyDisk implements Disk {
     return after;
   }
 
+  /** Another disk with the same files, all durable, and without faults of its own. */
+  copy(): FaultyDisk {
+    const { onOperation: _, ...options } = this.#options;
+    const copy = new FaultyDisk(options);
+    for (const [path, content] of this.#names) copy.#put(path, FaultyContent.of(content.bytes(), this.#sectorBytes));
+    return copy;
+  }
+
   /** A copy of a file's bytes; null when there is no such file. */
   contents(path: string): Uint8Array | null {
     return this.#names.get(path)?.bytes() ?? null;
