@@ -29,6 +29,8 @@ export interface IdempotencyId {
   /** 1 to 1,024 characters. */
   readonly value: string;
   readonly keepMs: number;
+  /** CRC32C of the raw body: what tells a repeat from another request of the same id. Headers don't: each try of a sender is signed anew. */
+  readonly checksum: number;
 }
 
 /** What became of a request. */

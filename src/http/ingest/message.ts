@@ -1,6 +1,7 @@
 /** From a verified request to what the app appends: JSON, schemas, `map`, the id. */
 import { isThenable } from "../../base/awaitable.ts";
 import { isStreamError, type StreamError } from "../../base/errors.ts";
+import { crc32c } from "../../record/crc32c.ts";
 import { check, type IssueDetail, type Schema } from "../../record/schema.ts";
 import type { AcceptedRequest, IdempotencyId } from "../host.ts";
 import { Refusal } from "../problem.ts";
@@ -28,7 +29,7 @@ export async function readMessage(webhook: WebhookDefinition, sent: VerifiedRequ
   const headers = await checked("headers", webhook.headers, headersOf(sent.headers, webhook.headers !== null), issues);
   if (issues.length > 0) throw new Refusal({ status: 400, reason: "schema", detail: "The request does not fit its schema.", code: "SCHEMA_MISMATCH", issues });
   const message: WebhookMessage<unknown, unknown, unknown> = { body, query, headers };
-  const idempotencyId = idOf(webhook, message, sent.headers);
+  const idempotencyId = idOf(webhook, message, sent);
   let value: unknown;
   if (webhook.map !== null) {
     const mapped = webhook.map(message);
@@ -81,7 +82,7 @@ function headersOf(headers: Headers, withCredentials: boolean): HeaderRecord {
   return Object.fromEntries([...headers].filter(([name]) => withCredentials || !CREDENTIALS.has(name)));
 }
 
-function idOf(webhook: WebhookDefinition, message: WebhookMessage<unknown, unknown, unknown>, headers: Headers): IdempotencyId | null {
+function idOf(webhook: WebhookDefinition, message: WebhookMessage<unknown, unknown, unknown>, { headers, rawBody }: VerifiedRequest): IdempotencyId | null {
   const { path: scope, idempotencyKey, idempotencyTtlMs: keepMs, scheme } = webhook;
   let value: unknown;
   if (idempotencyKey !== null) value = idempotencyKey(message);
@@ -89,7 +90,7 @@ function idOf(webhook: WebhookDefinition, message: WebhookMessage<unknown, unkno
     value = scheme === null || scheme.idHeader === null ? null : headers.get(scheme.idHeader);
     if (value === null || value === "") return null;
   }
-  if (typeof value === "string" && value.length > 0 && value.length <= ID_LENGTH_MAX) return { scope, value, keepMs };
+  if (typeof value === "string" && value.length > 0 && value.length <= ID_LENGTH_MAX) return { scope, value, keepMs, checksum: crc32c(rawBody, 0, rawBody.length) };
   throw new Refusal({ status: 400, reason: "idempotency_key", detail: `The idempotency key must be text of 1 to ${ID_LENGTH_MAX} characters.` });
 }
 
