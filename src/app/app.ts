@@ -114,6 +114,8 @@ export interface App extends AsyncDisposable {
 /** What hosts and tests reach behind an app. */
 export interface AppInternals {
   readonly builder: TopologyBuilder;
+  /** The runtime the app was given, or the one it runs on. */
+  runtime(): Promise<Runtime>;
   /** Opens an engine on what the app defines. */
   open(overrides: Partial<Pick<EngineOptions, "runtime" | "driver" | "directory" | "worker" | "observer">>): Promise<Engine>;
   /** Sends and queries go to this engine from here on; null: to none. */
@@ -273,6 +275,7 @@ class MillraceApp implements App {
   internals(): AppInternals {
     return {
       builder: this.#builder,
+      runtime: () => this.#runtime(),
       open: (overrides) => this.#open(overrides),
       attach: (engine) => {
         this.#engine = engine;
