@@ -1,5 +1,6 @@
 /**
- * How much is let in at once: requests whose bodies still come, requests at work, and the bytes they hold. What is over the limit is refused at once; nothing queues.
+ * How much is let in at once: requests whose bodies still come, requests at work, and the bytes they hold. What is over the limit is refused at once; nothing
+ * queues.
  *
  * Requests whose bodies still come are counted apart, with a larger limit, so that slow senders don't take the places of those who are done sending.
  */

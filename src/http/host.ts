@@ -78,7 +78,8 @@ export interface HttpHost {
   readonly runtime: Runtime;
   readonly webhooks: readonly WebhookDefinition[];
   /**
-   * Appends the record of a request; resolves once durable. Rejects with a StreamError: `LOG_BUSY` and other troubles of the log are answered 503, `RECORD_TOO_LARGE` 413,
+   * Appends the record of a request; resolves once durable. Rejects with a StreamError: `LOG_BUSY` and other troubles of the log are answered 503,
+   * `RECORD_TOO_LARGE` 413,
    * `SCHEMA_MISMATCH` (issues in its details) and other errors of domain `data` 400.
    */
   append(webhook: WebhookDefinition, request: AcceptedRequest): Promise<AppendResult>;

@@ -1,4 +1,7 @@
-/** The HTTP face of an app: webhooks, queries and admin pages as one `fetch`, which can be served or mounted anywhere. It always answers, and never with what an exception says. */
+/**
+ * The HTTP face of an app: webhooks, queries and admin pages as one `fetch`, which can be served or mounted anywhere. It always answers, and never with what
+ * an exception says.
+ */
 import { DefinitionError, isStreamError, messageOf } from "../base/errors.ts";
 import { errorFacts } from "../observe/events.ts";
 import type { Counter } from "../observe/metrics.ts";

@@ -1,5 +1,6 @@
 /**
- * What happens, as one typed union. Whoever wants to know takes a function of it: the logger is one, a test another. No event carries a secret or a record's content.
+ * What happens, as one typed union. Whoever wants to know takes a function of it: the logger is one, a test another. No event carries a secret or a record's
+ * content.
  */
 import { isStreamError, messageOf } from "../base/errors.ts";
 

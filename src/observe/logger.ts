@@ -1,5 +1,6 @@
 /**
- * Writes events as lines, for people or for tools. It writes no control characters that came in from outside, no secret it was told, and never more than a few lines a second of one kind.
+ * Writes events as lines, for people or for tools. It writes no control characters that came in from outside, no secret it was told, and never more than a
+ * few lines a second of one kind.
  */
 import type { Runtime } from "../runtime/runtime.ts";
 import { type ErrorFacts, type ObservedEvent, type ObservedEventType, type Observer, type RecordPlace, type Severity, severityOf } from "./events.ts";

@@ -42,7 +42,8 @@ export function isEnvValue(value: unknown): value is EnvValue {
 /**
  * The content of a secret. `what` names its use in the error, such as `secret of webhook "/hooks/payments"`.
  *
- * Throws DefinitionError `CONFIG_INVALID`, naming the variable and never a value, when it is missing or empty and has no fallback: an empty secret is one that everybody knows.
+ * Throws DefinitionError `CONFIG_INVALID`, naming the variable and never a value, when it is missing or empty and has no fallback: an empty secret is one
+ * that everybody knows.
  */
 export function resolveSecret(runtime: Pick<Runtime, "env">, secret: Secret, what: string): string {
   if (typeof secret === "string") {

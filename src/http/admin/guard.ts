@@ -1,7 +1,8 @@
 /**
  * Who may see what the app knows: on loopback, whoever is on this machine; anywhere else, whoever has the token.
  *
- * - **G1** Without a token, only requests that this machine sent to its own name are served: not those that a browser was lured into (Host), and not those that a proxy passed on.
+ * - **G1** Without a token, only requests that this machine sent to its own name are served: not those that a browser was lured into (Host), and not those
+ *   that a proxy passed on.
  * - **G2** Tokens are compared by digest, in constant time; an address that was wrong too often waits.
  */
 import { equalBytesConstantTime, toBytes } from "../../base/bytes.ts";

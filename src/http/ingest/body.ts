@@ -45,7 +45,10 @@ function codingOf(headers: Headers): "gzip" | "deflate" | null {
   throw new Refusal({ status: 415, reason: "content_encoding", detail: "The Content-Encoding must be gzip, deflate or none.", headers: { "accept-encoding": "gzip, deflate" }, closes: true });
 }
 
-/** The body, its content coding undone. Throws {@linkcode Refusal}: 413 for too many bytes, 408 when they come too slowly, 400 when they break off, 503 when memory is short. */
+/**
+ * The body, its content coding undone. Throws {@linkcode Refusal}: 413 for too many bytes, 408 when they come too slowly, 400 when they break off, 503 when
+ * memory is short.
+ */
 export async function readBody(request: Request, { runtime, bytesMax, timeoutMs, admitted }: ReadBodyOptions): Promise<Uint8Array> {
   const received = await receive(request, { runtime, bytesMax, timeoutMs, admitted });
   const length = request.headers.get("content-length");

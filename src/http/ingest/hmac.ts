@@ -14,7 +14,10 @@ export interface HmacOptions extends VerifierOptions {
   readonly prefix?: string;
 }
 
-/** Verifies GitHub's signature, header `X-Hub-Signature-256`. The id of the delivery, header `X-GitHub-Delivery`, becomes the idempotency key; GitHub does not sign it. */
+/**
+ * Verifies GitHub's signature, header `X-Hub-Signature-256`. The id of the delivery, header `X-GitHub-Delivery`, becomes the idempotency key; GitHub does not
+ * sign it.
+ */
 export function github(options: VerifierOptions): Verifier {
   return bodyHmac("github", { ...options, header: "x-hub-signature-256", prefix: "sha256=" }, "x-github-delivery");
 }

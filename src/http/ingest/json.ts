@@ -8,7 +8,8 @@ const QUOTE = 0x22, BACKSLASH = 0x5c;
 const LIST = 0x5b, LIST_END = 0x5d, OBJECT = 0x7b, OBJECT_END = 0x7d;
 
 /**
- * The value of some JSON. Of repeated names the last one counts; `__proto__` is a name like any other; numbers beyond 2^53 are rounded. Throws {@linkcode Refusal} 400 for anything that is not
+ * The value of some JSON. Of repeated names the last one counts; `__proto__` is a name like any other; numbers beyond 2^53 are rounded. Throws {@linkcode
+ * Refusal} 400 for anything that is not
  * JSON in UTF-8, or nested deeper than {@linkcode JSON_DEPTH_MAX}.
  */
 export function parseJson(bytes: Uint8Array): unknown {

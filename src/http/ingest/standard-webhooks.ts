@@ -6,7 +6,8 @@ const SECRET_PREFIX = "whsec_";
 const DIGEST_BYTES = 32;
 
 /**
- * Verifies by Standard Webhooks: headers `webhook-id`, `webhook-timestamp` (within the tolerance of five minutes) and `webhook-signature`. Secrets are base64, with or without `whsec_` in front.
+ * Verifies by Standard Webhooks: headers `webhook-id`, `webhook-timestamp` (within the tolerance of five minutes) and `webhook-signature`. Secrets are
+ * base64, with or without `whsec_` in front.
  * The id becomes the idempotency key.
  */
 export function standardWebhooks(options: VerifierOptions): Verifier {

@@ -63,6 +63,15 @@ describe("Metrics", () => {
     expect(read()).toEqual([]);
   });
 
+  test("totals that others count are read when asked", () => {
+    const metrics = new Metrics();
+    let count = 1;
+    metrics.total("millrace_commits_total", "Commits.", {}, () => count);
+    count = 4;
+
+    expect(prometheusText(metrics)).toBe("# HELP millrace_commits_total Commits.\n# TYPE millrace_commits_total counter\nmillrace_commits_total 4\n");
+  });
+
   test("a gauge that throws or is no number is left out, and hides no other", () => {
     const metrics = new Metrics();
     metrics.gauge("millrace_a", "A.", { n: "1" }, () => {
