@@ -140,8 +140,20 @@ function keyFormatOf<K>(format: Format<K, K> | undefined): KeyFormat {
   return codecKeys({ encode, decode });
 }
 
+/** What differs between the topics that an app makes. */
+export interface MadeTopicOptions {
+  readonly name: string;
+  readonly key: KeyFormat;
+  /** The topic of the user's that its records stem from. */
+  readonly origin: string;
+  readonly isInternal: boolean;
+  readonly carriesClock?: boolean;
+  readonly partitions?: number | null;
+  readonly retention?: Retention;
+}
+
 /** A topic that an app makes: values of any plain type survive it. */
-export function madeTopic(options: { readonly name: string; readonly key: KeyFormat; readonly origin: string; readonly isInternal: boolean; readonly carriesClock?: boolean; readonly partitions?: number | null; readonly retention?: Retention }): TopicDefinition {
+export function madeTopic(options: MadeTopicOptions): TopicDefinition {
   return {
     name: options.name,
     isInternal: options.isInternal,

@@ -15,7 +15,7 @@ export class Input implements Entrance {
   readonly partition: number;
   readonly clock: InputClock;
   readonly next: Push;
-  readonly cursor: RecordCursor = new RecordCursor();
+  readonly cursor: RecordCursor = new RecordCursor({ cutBatch: "refuse" });
   /** What user code sees of the record at work; replaced when a record keeps it. */
   view: RecordView;
   /** Nothing below is asked for again. */

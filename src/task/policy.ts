@@ -1,4 +1,5 @@
 /** What to do about a record that failed: a pure decision. */
+import { backoffMs } from "../base/backoff.ts";
 import { isStreamError } from "../base/errors.ts";
 import type { Policy } from "../topology/node.ts";
 
@@ -21,6 +22,5 @@ export function judge(error: unknown, attempts: number, policy: Policy, random: 
     if (error.retryAfterMs !== null && attempts < policy.attempts) return { do: "retry", afterMs: error.retryAfterMs };
   }
   if (attempts >= policy.attempts) return { do: policy.then } as Verdict;
-  const ceiling = Math.min(policy.backOffMaxMs, policy.backOffMs * 2 ** (attempts - 1));
-  return { do: "retry", afterMs: Math.ceil(ceiling / 2 + random() * ceiling / 2) };
+  return { do: "retry", afterMs: backoffMs({ attempt: attempts, firstMs: policy.backOffMs, maxMs: policy.backOffMaxMs, random }) };
 }
