@@ -11,6 +11,8 @@ export class FlushGate {
   #written = 0;
   #durable = 0;
   #running: Promise<void> | null = null;
+  /** The flush under way, and how many transactions it covers. */
+  #current: { readonly upTo: number; readonly promise: Promise<void> } | null = null;
   #next: PromiseWithResolvers<void> | null = null;
   #failure: Error | null = null;
 
@@ -34,6 +36,7 @@ export class FlushGate {
   durable(): Promise<void> {
     if (this.#failure !== null) return Promise.reject(this.#failure);
     if (this.#durable === this.#written) return Promise.resolve();
+    if (this.#current?.upTo === this.#written) return this.#current.promise;
     if (this.#next === null) {
       this.#next = Promise.withResolvers();
       // Whoever commits without looking at durability must not end the process by an unhandled rejection.
@@ -49,6 +52,7 @@ export class FlushGate {
       const waiting: PromiseWithResolvers<void> = this.#next;
       const upTo = this.#written;
       this.#next = null;
+      this.#current = { upTo, promise: waiting.promise };
       try {
         await this.#flush();
       } catch (cause) {
@@ -58,6 +62,7 @@ export class FlushGate {
       this.#durable = upTo;
       waiting.resolve();
     }
+    this.#current = null;
     this.#running = null;
   }
 

@@ -6,6 +6,7 @@ import { BatchEncoder } from "../../../src/record/encoder.ts";
 import { memoryDisk } from "../../../src/runtime/memory-disk.ts";
 import { openDatabase } from "../../../src/sqlite/open.ts";
 import { commitDurably, listener, member, output, readAll, refusal, texts, topicSpec, unit, valuesOf } from "../../../src/testing/conformance/log-subject.ts";
+import { FaultyDisk } from "../../../src/testing/faulty-disk.ts";
 import { HeldDisk, testRuntime, turns, warnings } from "./log-fixture.ts";
 
 async function open(disk = new HeldDisk(), options: Parameters<typeof embeddedLog>[2] = {}): Promise<{ log: Log; disk: HeldDisk; turn: () => Promise<void> }> {
@@ -186,7 +187,10 @@ describe("embeddedLog() commits", () => {
       const late = log.reader({ topic: "a", partition: 0 }, 0, () => {});
       for (let i = 20; i < 25; i++) await append(log, `${i}`);
 
-      expect(await valuesOf(log, "a")).toEqual(Array.from({ length: 25 }, (_, i) => `${i}`));
+      for (const [from, bytesMax] of [[0, 100_000], [0, 1], [7, 1], [12, 1], [16, 1], [22, 1]] as const) {
+        const seen = await readAll(log, { topic: "a", partition: 0 }, from, bytesMax);
+        expect(seen.map(({ value }) => value)).toEqual(Array.from({ length: 25 - from }, (_, i) => `${from + i}`));
+      }
       late.close();
       await log.close();
     }
@@ -248,6 +252,24 @@ describe("embeddedLog() opening", () => {
       '[embedded] Cannot open "millrace.db": its log has format 2, this version knows up to 1',
     ]);
     (await openDatabase(runtime, disk, "millrace.db")).close();
+  });
+
+  test("D4 what is found on opening is durable before anybody builds on it", async () => {
+    const { runtime } = await testRuntime();
+    const disk = new FaultyDisk({ fates: { kept: 0, lost: 1, garbage: 0 }, flushDelay: () => runtime.yield() });
+    const log = await embeddedLog(runtime, disk);
+    await log.ensureTopics([topicSpec("a")]);
+    const membership = await member(log, "g", "a");
+    log.commit(unit(membership, { outputs: [output("a", 0, "x")] }), () => {});
+    disk.kill();
+
+    const second = await embeddedLog(runtime, disk);
+    const found = await valuesOf(second, "a");
+    disk.crash();
+    const third = await embeddedLog(runtime, disk);
+
+    expect([found, await valuesOf(third, "a")]).toEqual([["x"], ["x"]]);
+    await third.close();
   });
 
   test("F32 a second log on the same files is refused", async () => {

@@ -190,6 +190,19 @@ describe("compaction of the embedded log", () => {
   });
 });
 
+test("L2 a compacted partition that ends in an old tombstone is read to its end", async () => {
+  const { log, clock } = await open({ retention: "compact" });
+  await log.ensureTopics([topicSpec("b")]);
+  for (let i = 0; i < 12; i++) await set(log, "k", "x".repeat(100_000));
+  await set(log, "k", null);
+  clock.advance(8 * DAY_MS);
+  for (let i = 0; i < 3; i++) await log.append([{ topic: "b", partition: 0, records: texts("tick") }]);
+
+  expect(await readAll(log, { topic: "a", partition: 0 })).toEqual([{ position: 12, key: "k", value: null }]);
+  expect(await readAll(log, { topic: "a", partition: 0 }, 13)).toEqual([]);
+  await log.close();
+});
+
 describe("ids of the embedded log", () => {
   test("are forgotten after their time", async () => {
     const { log, clock } = await open({});
