@@ -16,6 +16,8 @@ export const START_MS = 1_767_225_600_000;
 export interface StillRuntime extends Runtime {
   /** Moves both clocks on, and fires the timers that are due. */
   advance(ms: number): void;
+  /** Timers that were neither fired nor cancelled. */
+  readonly pendingTimers: number;
 }
 
 /** A runtime with the variables of `env`, and no others. */
@@ -31,6 +33,9 @@ export function stillRuntime(env: Readonly<Record<string, string>> = {}): StillR
       const timer = { due: elapsedMs + delayMs, fn };
       timers.add(timer);
       return { cancel: () => void timers.delete(timer) };
+    },
+    get pendingTimers() {
+      return timers.size;
     },
     advance: (ms) => {
       elapsedMs += ms;

@@ -12,7 +12,7 @@ let host: FakeHost;
 let server: Server;
 
 beforeAll(async () => {
-  host = { ...fakeHost({ webhooks: [webhook("/hook", { verify: "none", bodyBytesMax: 1_000, idempotencyKey: ({ headers }) => headers["x-id"] ?? "none" })] }), runtime: { ...runtime, advance: () => undefined } };
+  host = { ...fakeHost({ webhooks: [webhook("/hook", { verify: "none", bodyBytesMax: 1_000, idempotencyKey: ({ headers }) => headers["x-id"] ?? "none" })] }), runtime: { ...runtime, advance: () => undefined, pendingTimers: 0 } };
   const app = httpApp(host, { bodyTimeoutMs: 250 });
   server = await runtime.serve({ hostname: "127.0.0.1", port: 0, fetch: app.fetch });
 });

@@ -84,10 +84,13 @@ describe("Metrics", () => {
   });
 
   test("histograms count values up to and with each bound", () => {
-    const histogram = new Metrics().histogram("millrace_a_seconds", "A.", [0.1, 1]);
+    const metrics = new Metrics();
+    const histogram = metrics.histogram("millrace_a_seconds", "A.", [0.1, 1]);
     for (const value of [0, 0.1, 0.10001, 1, 5, Number.NaN]) histogram.observe(value);
+    const samples = metrics.families()[0]?.samples.map(({ suffix, value }) => [suffix, value]);
 
     expect([histogram.count, histogram.sum]).toEqual([5, 6.20001]);
+    expect(samples).toEqual([["_bucket", 2], ["_bucket", 4], ["_bucket", 5], ["_sum", 6.20001], ["_count", 5]]);
   });
 });
 

@@ -42,6 +42,15 @@ describe("a webhook", () => {
     ]);
   });
 
+  test("leaves no timer behind", async () => {
+    const { host, app } = openHook();
+
+    await app.fetch(post("/hook", "{}"));
+    await host.runtime.yield();
+
+    expect(host.runtime.pendingTimers).toBe(0);
+  });
+
   test("keeps credentials for the schema that asks for them", async () => {
     const { host, app } = openHook({ headers: v.object({ authorization: v.string() }) });
 
