@@ -17,8 +17,8 @@ export function serve({ fetch, hostname, port }: ServeOptions): Promise<Server> 
   const serving = new Serving(fetch);
   const listener = getRequestListener((request, env) => serving.answer(request, (env.incoming as IncomingMessage).socket.remoteAddress), {
     overrideGlobalObjects: false,
-    // Without it the library writes what a broken body stream threw to the console.
-    errorHandler: failedResponse,
+    // Without it the library writes what a broken body stream threw to the console. A request without a usable Host is the client's fault.
+    errorHandler: (error) => error instanceof Error && error.name === "RequestError" ? new Response(null, { status: 400 }) : failedResponse(),
   });
   const server = createServer({ headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS }, listener);
   let isStopping = false;

@@ -152,6 +152,8 @@ class MillraceApp implements App {
   readonly #builder: TopologyBuilder;
   readonly #webhooks: WebhookEntry[] = [];
   readonly #features = new Map<string, FeatureParts>();
+  /** Whoever runs the app; a `fetch` or `send` may have started it before. */
+  #observer: Observer = () => {};
   #built: Topology | null = null;
   #opening: Promise<Engine> | null = null;
   #engine: Engine | null = null;
@@ -321,7 +323,7 @@ class MillraceApp implements App {
       directory: overrides.directory ?? this.#options.directory ?? ".millrace",
       webhooks: this.#webhooks,
       features: this.#features,
-      observer: overrides.observer ?? (() => {}),
+      observer: overrides.observer ?? ((event) => this.#observer(event)),
       worker: { policy, ...overrides.worker },
     });
   }

@@ -314,11 +314,11 @@ class EmbeddedLog implements Log {
   #add(append: Append, transaction: LogTransaction, encoders: Map<EmbeddedPartition, BatchEncoder>): AppendReceipt {
     const partition = this.#partition(append, "append");
     const id = append.id ?? null;
-    const checksum = id === null ? 0 : contentChecksum(this.#scratch, append.records);
+    const checksum = id === null ? 0 : (id.checksum ?? contentChecksum(this.#scratch, append.records));
     const first = id === null ? null : this.#tables.id(id.scope, id.value);
     if (first !== null && first.expires > transaction.now) {
       const of = this.#partitions.get(first.partition)!;
-      const differs = of !== partition || first.checksum !== checksum;
+      const differs = (id?.checksum === undefined && of !== partition) || first.checksum !== checksum;
       return { topic: of.topic, partition: of.partition, position: first.position, duplicate: true, differs };
     }
 

@@ -52,8 +52,10 @@ export interface TopicSpec {
 /** Records to append to one partition, all or none. */
 export interface Append extends TopicPartition {
   readonly records: readonly NewRecord[];
-  /** Whoever says the same id again within `keepMs` adds nothing (L9). Needs `deduplicates`. */
-  readonly id?: { readonly scope: string; readonly value: string; readonly keepMs: number } | null;
+  /**
+   * Whoever says the same id again within `keepMs` adds nothing (L9). Needs `deduplicates`. `checksum` (32 bits) says what the content is; without it keys, values and the partition do.
+   */
+  readonly id?: { readonly scope: string; readonly value: string; readonly keepMs: number; readonly checksum?: number } | null;
 }
 
 /** Where appended records lie. */

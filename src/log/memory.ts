@@ -158,10 +158,10 @@ class MemoryLog implements Log {
     const now = this.#runtime.now();
     const id = append.id ?? null;
     const name = id === null ? "" : JSON.stringify([id.scope, id.value]);
-    const checksum = id === null ? 0 : contentChecksum(this.#encoder, append.records);
+    const checksum = id === null ? 0 : (id.checksum ?? contentChecksum(this.#encoder, append.records));
     const first = id === null ? undefined : this.#ids.get(name);
     if (first !== undefined && first.expires > now) {
-      const isElsewhere = first.receipt.topic !== append.topic || first.receipt.partition !== append.partition;
+      const isElsewhere = id?.checksum === undefined && (first.receipt.topic !== append.topic || first.receipt.partition !== append.partition);
       return { ...first.receipt, duplicate: true, differs: isElsewhere || first.checksum !== checksum };
     }
 

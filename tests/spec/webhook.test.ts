@@ -88,10 +88,9 @@ describe("F34 repeats", () => {
   test("of a signed request, a hundred at once: 202 each time, one record, and none of them is another request", async () => {
     const events: ObservedEvent[] = [];
     const app = makeApp("f34");
-    const payments = app.topic("payments", { value: v.object({ n: v.number() }) });
-    app.webhook("/payments", { verify: standardWebhooks({ secret: env("SECRET") }), topic: payments });
+    const hook = app.webhook("/payments", { verify: standardWebhooks({ secret: env("SECRET") }), body: v.object({ n: v.number() }) });
     const { take, all } = collector<number>(2);
-    app.stream(payments).map(({ n }) => n).filter(take).to("seen");
+    app.stream(hook).map(({ body }) => body.n).filter(take).to("seen");
     const stop = new AbortController();
     const started = Promise.withResolvers<unknown>();
     const running = app.run({ port: null, signal: stop.signal, observer: (event) => void events.push(event), onStart: started.resolve });
