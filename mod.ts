@@ -24,7 +24,7 @@ export function createApp(name: string, options: AppOptions = {}): App {
 
 export type { App, AppOptions, Health, RunOptions, Started, Webhook } from "./src/app/app.ts";
 export { embedded, memory } from "./src/app/log-driver.ts";
-export type { LogDriver, LogDriverContext, OpenLog } from "./src/app/log-driver.ts";
+export type { EmbeddedOptions, LogDriver, LogDriverContext, OpenLog } from "./src/app/log-driver.ts";
 export type { Awaitable } from "./src/base/awaitable.ts";
 export type { Duration } from "./src/base/duration.ts";
 export { DecodeError, DefinitionError, errorCodes, ExternalError, FencedError, HandlerError, InvariantError, isStreamError, StoreError, StreamError } from "./src/base/errors.ts";

@@ -7,7 +7,7 @@ import { memoryDisk } from "../runtime/memory-disk.ts";
 import type { Disk } from "../runtime/disk.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { openDatabase } from "../sqlite/open.ts";
-import type { Database } from "../sqlite/database.ts";
+import type { Database, DatabaseOptions } from "../sqlite/database.ts";
 
 /** What a driver is opened with. */
 export interface LogDriverContext {
@@ -32,13 +32,22 @@ export interface LogDriver {
   open(context: LogDriverContext): Promise<OpenLog>;
 }
 
-/** One SQLite file in the app's directory holds records and state: the default. Another disk is for tests. */
-export function embedded(options: { readonly disk?: Disk } = {}): LogDriver {
+/** Options of {@linkcode embedded}. */
+export interface EmbeddedOptions {
+  /** Where the file lies. @default the app's directory */
+  readonly disk?: Disk;
+  /** How SQLite is opened: disks with a transaction of their own want `{ journal: "memory" }`. */
+  readonly database?: DatabaseOptions;
+}
+
+/** One SQLite file in the app's directory holds records and state: the default. */
+export function embedded(options: EmbeddedOptions = {}): LogDriver {
   return {
     "~log": "embedded",
     open: async ({ runtime, directory, report }) => {
       const disk = options.disk ?? runtime.disk(directory);
-      const log = await embeddedLog(runtime, disk, { onWarning: (message) => report({ type: "warning", message, error: null }) });
+      const { database } = options;
+      const log = await embeddedLog(runtime, disk, { ...(database === undefined ? {} : { database }), onWarning: (message) => report({ type: "warning", message, error: null }) });
       return { log, database: null, place: `${directory}/millrace.db` };
     },
   };

@@ -56,5 +56,16 @@ if (!isHost) {
       expect(await worker.get("/store/sqlite/add/1")).toEqual([521, 521]);
       expect(await worker.get("/store/sqlite/check")).toBe("ok");
     });
+
+    test("a stepped worker counts, resolves and closes windows in a Durable Object, and goes on after a restart of workerd", async () => {
+      // 30 records, 1 s apart: the windows of the first 20 s are closed and said, the third is open.
+      expect(await worker.get("/app/app/30")).toEqual({ from: 0, said: [10, 10], last: { id: "29" } });
+
+      await worker.stop();
+      const { startWorker } = await import("./edge-worker.ts");
+      worker = await startWorker(script, temp.path);
+
+      expect(await worker.get("/app/app/30")).toEqual({ from: 30, said: [10, 10, 10, 10, 10], last: { id: "59" } });
+    });
   });
 }

@@ -1,13 +1,15 @@
 /**
  * Runs inside of workerd: a Durable Object that runs one conformance case a request, and keeps a SQLite database for the tests of durability.
  *
- * `/disk/3` and `/runtime/3` run a case; `/sqlite/add/5` adds five rows and says how many there are; `/sqlite/check` runs the integrity check.
+ * `/disk/3` and `/runtime/3` run a case; `/sqlite/add/5` adds five rows and says how many there are; `/sqlite/check` runs the integrity check;
+ * `/app/30` sends thirty records through a stepped app and closes it.
  */
 import sqlite from "sqlite3.wasm";
 import vfs from "vfs.wasm";
 import type { DurableStorage } from "../../adapters/workerd/workerd.ts";
 import { workerd } from "../../adapters/workerd/workerd.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
+import { countAndClose } from "./app-fixture.ts";
 import { openDatabase } from "../../src/sqlite/open.ts";
 import { runCase } from "../../src/testing/conformance/cases.ts";
 import { diskCases } from "../../src/testing/conformance/disk-cases.ts";
@@ -38,6 +40,7 @@ export class CaseObject {
       if (kind === "disk") return Response.json(await this.#disk(Number(what)));
       if (kind === "runtime") return Response.json(await this.#runtimeCase(Number(what)));
       if (kind === "env") return Response.json([this.#runtime.env("GREETING"), this.#runtime.env("CASES") ?? null, typeof this.#env.CASES]);
+      if (kind === "app") return Response.json(await countAndClose(this.#runtime, Number(what)));
       return Response.json(await this.#sqlite(what, Number(count)));
     } catch (error) {
       return Response.json({ error: String(error instanceof Error ? error.stack : error) }, { status: 500 });
