@@ -44,7 +44,7 @@ export interface RuntimeCapabilities {
   readonly keepsFiles: boolean;
   /** `serve()` listens. */
   readonly listens: boolean;
-  /** `onSignal()` hears signals, and `exit()` ends the process. */
+  /** `onSignal()` hears signals. */
   readonly hasProcess: boolean;
 }
 
