@@ -64,7 +64,7 @@ export interface Stream<out K, out V> extends Source<K, V>, AsyncIterable<V> {
   /** Each record to the first branch whose predicate holds, or to `rest`. */
   branch<const B extends { readonly [name: string]: (value: V, meta: RecordMeta<K>) => boolean }>(branches: B): Branches<K, V, B>;
   /** Sends each record on; a name makes a topic of this stream's types and returns it. */
-  to<N extends string = never>(target: N | Target<K, V>): [N] extends [never] ? void : TopicView<K, V>;
+  to<T extends string | Target<K, V>>(target: T | Target<K, V>): T extends string ? TopicView<K, V> : void;
   /** Sends each record on, and goes on from there. */
   through<TK = K, TV = V>(target: string | (Target<K, V> & Source<TK, TV>)): Stream<TK, TV>;
 }
@@ -175,11 +175,11 @@ class Steps<K, V> implements Stream<K, V> {
     return Object.fromEntries(arms) as Branches<K, V, B>;
   }
 
-  to<N extends string = never>(target: N | Target<K, V>): [N] extends [never] ? void : TopicView<K, V> {
+  to<T extends string | Target<K, V>>(target: T | Target<K, V>): T extends string ? TopicView<K, V> : void {
     const { builder } = this.#parts;
     const { definition, keyOf } = typeof target === "string" ? { definition: this.#made(target), keyOf: undefined } : targetParts(target as Target<never, never>);
     this.#add({ kind: "to", name: builder.freeName(`${this.#parts.name}-to-${definition.name}`), build: writeStep(definition, keyOf ?? null), writes: definition });
-    return (typeof target === "string" ? viewOf<K, V>(builder, definition) : undefined) as [N] extends [never] ? void : TopicView<K, V>;
+    return (typeof target === "string" ? viewOf<K, V>(builder, definition) : undefined) as T extends string ? TopicView<K, V> : void;
   }
 
   through<TK = K, TV = V>(target: string | (Target<K, V> & Source<TK, TV>)): Stream<TK, TV> {
