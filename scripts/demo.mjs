@@ -52,7 +52,8 @@ function install() {
   const missing = Object.entries({ ...dependencies, ...devDependencies }).filter(([name, version]) => installedVersion(name) !== version).map(([name]) => name);
   if (missing.length > 0) {
     say(`Installing ${missing.length} packages by npm, the runtimes among them (about a minute) …\n`);
-    npm(["ci", "--no-audit", "--no-fund"]);
+    // The system's Node may be older than what packages ask for; it only installs them.
+    npm(["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
   }
   if (!starts(options.runtime)) npm(["rebuild", "--foreground-scripts", options.runtime]);
   if (starts(options.runtime)) return;

@@ -10,7 +10,7 @@ import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { type Delivery, loadExamples, makeDelivery, signedHeaders } from "./deliveries.ts";
-import { featureLine, findDifferences, readFeatures, readLate, readToday } from "./features.ts";
+import { type Before, featureLine, findDifferences, readFeatures, readLate, readToday } from "./features.ts";
 import { type Kind, Ledger } from "./ledger.ts";
 
 const { values: options } = parseArgs({
@@ -34,15 +34,14 @@ const LATE_MS = 60_000;
 
 const examples = shuffle(loadExamples(), Number(options.seed));
 const repositories = new Set(examples.flatMap(({ payload }) => repositoryOf(payload)));
-const before = { today: await readToday(url, repositories), late: await readLate(url) };
+const before = await readBefore();
 const ledger = new Ledger();
 const stepMs = (Number(options.seconds) * 1000) / examples.length;
 
 console.log(`Posting ${examples.length} real GitHub webhooks${options.forever ? ", over and over" : ` in about ${options.seconds} s`}: some twice, some tampered with, some late.\n`);
 
 let isStopping = false;
-process.once("SIGINT", () => (isStopping = true));
-process.once("SIGTERM", () => (isStopping = true));
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => (isStopping = true));
 
 const underWay = new Set<Promise<void>>();
 const reporting = report();
@@ -51,6 +50,15 @@ await Promise.all(underWay);
 isStopping = true;
 await reporting;
 process.exitCode = await summarize();
+
+async function readBefore(): Promise<Before> {
+  try {
+    return { today: await readToday(url, repositories), late: await readLate(url) };
+  } catch (error) {
+    console.error(`Cannot reach the app at ${url}: start it with millrace run, or name its address by --url (${String(error)})`);
+    process.exit(1);
+  }
+}
 
 async function sendAll(): Promise<void> {
   const recent: Delivery[] = [];

@@ -26,14 +26,15 @@ export async function runCommand(asked: RunArguments, runtime: Runtime, load: (f
     ...(token === null ? {} : { token }),
   };
   await app.run(options);
+  if (!asked.json && !asked.quiet) runtime.print(`"${app.name}" has stopped; what was in hand is committed`);
 }
 
 function observerOf({ json, quiet }: RunArguments, runtime: Runtime, token: string | null): Observer {
   const log = logger({ runtime, format: json ? "json" : "text", level: quiet ? "warn" : "info", secrets: token === null ? [] : [token] });
   return (event) => {
-    // The start lines say more of these.
+    // Said in other words, and with more, at the start and the end.
     if (event.type === "appStarted" || event.type === "listening") return;
-    if (!json && event.type === "taskStarted" && event.restoredRecords === 0) return;
+    if (!json && (event.type === "appStopped" || (event.type === "taskStarted" && event.restoredRecords === 0))) return;
     log(event);
   };
 }
