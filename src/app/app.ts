@@ -315,6 +315,7 @@ class MillraceApp implements App {
 
   async #open(overrides: Partial<Pick<EngineOptions, "runtime" | "driver" | "directory" | "worker" | "observer">>): Promise<Engine> {
     const topology = this.#built ??= this.#build();
+    this.#builder.seal();
     const policy = compilePolicy(this.#options.errors, "app", () => {}) ?? defaultPolicy;
     return await Engine.open({
       topology,

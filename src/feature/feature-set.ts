@@ -134,6 +134,8 @@ export function defineFeatures<const N extends string, F extends FeatureShape, K
 /** Checks a row's values by their schemas; a promise only when a schema answers with one. */
 export function checkedRow(parts: FeatureParts, row: FeatureRow<string, unknown, Readonly<Record<string, unknown>>>): void | Promise<void> {
   if (row.entity !== parts.entity) throw new DefinitionError(`Cannot take a row of "${row.entity}": the resolver's output is "${parts.entity}"`);
+  // An identifier that is missing would otherwise be kept under the text "undefined".
+  if (row.key === null || row.key === undefined) throw new DefinitionError(`Cannot take a row of "${row.entity}": it has no key`);
   const missing = parts.isPick ? parts.names.filter((feature) => row.values[feature] === undefined) : [];
   if (missing.length > 0) throw new DefinitionError(`Cannot take a row of "${row.entity}": it lacks ${missing.join(", ")}, which the resolver's output promises`);
   let later: Promise<unknown> | null = null;

@@ -29,6 +29,7 @@ export function featureStep(entity: string, keys: KeyFormat): TopologyNode["buil
     return {
       push: (packed, meta) => {
         if (packed === undefined) return;
+        context.enter();
         requireKey(meta.key, meta);
         const [values, given] = packed as readonly [Readonly<Record<string, unknown>>, number | null];
         const observedAt = given ?? meta.timestamp;
@@ -37,7 +38,7 @@ export function featureStep(entity: string, keys: KeyFormat): TopologyNode["buil
         const after: Record<string, readonly [unknown, number]> = { ...before };
         for (const [feature, value] of Object.entries(values)) {
           if (value === undefined) continue;
-          const known = before[feature];
+          const known = Object.hasOwn(before, feature) ? before[feature] : undefined;
           if (known === undefined || observedAt >= known[1]) after[feature] = [value, observedAt];
           history.set(0, historyKey(id, feature, observedAt), [value]);
         }

@@ -31,6 +31,8 @@ export class RecordView implements RecordMeta<unknown> {
   #cursor: RecordCursor | null = null;
   #key: unknown = null;
   #hasKey = false;
+  /** Why the key of a kept record cannot be read. */
+  #keyFault: unknown = null;
   #fields: readonly HeaderField[] | null = null;
   #headers: Headers | null = null;
 
@@ -66,7 +68,8 @@ export class RecordView implements RecordMeta<unknown> {
 
   get key(): unknown {
     if (!this.#hasKey) {
-      const cursor = this.#cursor!;
+      const cursor = this.#cursor;
+      if (cursor === null) throw this.#keyFault;
       if (this.#decodeKey === null) this.#key = cursor.keyText();
       else {
         const bytes = cursor.keyBytes();
@@ -88,9 +91,13 @@ export class RecordView implements RecordMeta<unknown> {
     return this.#fields;
   }
 
-  /** Reads what is still in the cursor, so that this object may be kept. */
+  /** Reads what is still in the cursor, so that this object may be kept. A key that cannot be read fails when it is asked for. */
   keep(): this {
-    void this.key;
+    try {
+      void this.key;
+    } catch (error) {
+      this.#keyFault = error;
+    }
     void this.fields;
     this.#cursor = null;
     return this;

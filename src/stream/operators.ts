@@ -86,8 +86,9 @@ export function armStep(index: number): Build {
 
 /** Refuses records without a key. */
 export function keyedStep(): Build {
-  return (_context, next) => ({
+  return (context, next) => ({
     push: (value, meta) => {
+      context.enter();
       requireKey(meta.key, meta);
       next(value, meta);
     },
@@ -108,7 +109,7 @@ export function writeStep(topic: TopicDefinition, keyOf: ((key: unknown, value: 
     return {
       push: (value, meta) => {
         context.enter();
-        const key = keyOf === null ? meta.key ?? (value === undefined ? null : topic.keyOf?.(value)) ?? null : keyOf(meta.key, value);
+        const key = (keyOf === null ? meta.key ?? (value === undefined ? null : topic.keyOf?.(value)) : keyOf(meta.key, value)) ?? null;
         context.emit(output, key === null ? null : topic.key.encode(key), value === undefined ? null : topic.value.encode(value), meta.timestamp, fieldsOf(meta));
       },
     };

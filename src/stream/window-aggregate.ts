@@ -66,10 +66,10 @@ export function windowStep(aggregation: WindowAggregation): TopologyNode["build"
     const result = (key: unknown, end: number, state: State): Windowed<unknown, unknown> => ({ key, start: end - sizeMs, end, value: resultOf(folds, state) });
 
     const push = (pushed: unknown, meta: RecordMeta): void => {
+      context.enter();
       const key = meta.key;
       requireKey(key, meta);
       if (pushed === undefined && !takesTombstones) return;
-      context.enter();
       value = pushed;
       timestamp = meta.timestamp;
       const clock = context.clock.late;
@@ -106,8 +106,8 @@ export function windowStep(aggregation: WindowAggregation): TopologyNode["build"
             const end = store.nextTime;
             const isDone = store.drain(end, (id, state) => {
               const key = keys.fromId(id);
-              if (emit === "close") context.fire(key, id, result(key, end, state as State), (state as State)[count] as number);
-              return --budget.left > 0;
+              budget.left--;
+              return (emit !== "close" || context.fire(key, id, result(key, end, state as State), (state as State)[count] as number)) && budget.left > 0;
             });
             if (!isDone) return false;
           }

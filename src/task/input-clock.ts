@@ -41,6 +41,11 @@ export class InputClock {
     if (least < Infinity && least > this.seen) this.seen = least;
   }
 
+  /** Whether an unresolved record holds it; it may do so without being behind. */
+  get isHeld(): boolean {
+    return this.#holds.size > 0;
+  }
+
   hold(by: object, seenBefore: number): void {
     this.#holds.set(by, seenBefore);
   }

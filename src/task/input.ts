@@ -72,7 +72,12 @@ export class Input implements Entrance {
 
   /** What keeps records of one key in turn; null for those without one. */
   chainOf(view: RecordView): string | null {
-    const key = view.key;
+    let key: unknown;
+    try {
+      key = view.key;
+    } catch {
+      return null; // Nothing can be of the same key as bytes that are none.
+    }
     return key === null ? null : this.topic.key.toId(key);
   }
 
@@ -121,8 +126,8 @@ export class TaskClock implements ClockCell {
         safe = Math.min(safe, inputSafe);
         continue;
       }
-      // An idle input with unresolved records still holds time back.
-      if (inputSafe < inputLate) safe = Math.min(safe, inputSafe);
+      // An idle input with unresolved records still holds time back, also where they are not its newest.
+      if (input.clock.isHeld) safe = Math.min(safe, inputSafe);
       idleLate = Math.max(idleLate, inputLate);
       idleSafe = Math.max(idleSafe, inputSafe);
       idleForMs = Math.min(idleForMs, idle);

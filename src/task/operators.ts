@@ -208,8 +208,8 @@ class NodeContext implements OperatorContext {
     this.#task.suspend(promise, resume);
   }
 
-  fire(key: unknown, keyId: string, value: unknown, timestamp: number): void {
-    this.#task.fire(this.#results, this.#next, key, keyId, value, timestamp);
+  fire(key: unknown, keyId: string, value: unknown, timestamp: number): boolean {
+    return this.#task.fire(this.#results, this.#next, key, keyId, value, timestamp);
   }
 
   skipped(reason: string): void {

@@ -38,7 +38,7 @@ export class CarriedClocks {
     const said = this.#said.get(output);
     if (said === undefined) return headers;
     const value = least(said);
-    if (!(value > said.values[partition]!)) return headers;
+    if (!isNews(value, said.values[partition]!)) return headers;
     said.values[partition] = value;
     const field = this.#writer.field(value);
     return headers === null ? [field] : [...headers, field];
@@ -51,8 +51,8 @@ export class CarriedClocks {
       const value = least(said);
       for (let partition = 0; partition < output.partitions; partition++) {
         const before = said.values[partition]!;
-        const isNews = value > before || (isIdle && value === -Infinity && before === -Infinity);
-        if (!isNews || now - said.at[partition]! < this.#intervalMs) continue;
+        const isWorthIt = isNews(value, before) || (isIdle && value === -Infinity && before === -Infinity);
+        if (!isWorthIt || now - said.at[partition]! < this.#intervalMs) continue;
         const clock = value === -Infinity ? NaN : value;
         said.values[partition] = clock;
         said.at[partition] = now;
@@ -67,11 +67,16 @@ export class CarriedClocks {
     for (const said of this.#said.values()) {
       const value = least(said);
       for (let partition = 0; partition < said.values.length; partition++) {
-        if (value > said.values[partition]!) at = Math.min(at, said.at[partition]! + this.#intervalMs);
+        if (isNews(value, said.values[partition]!)) at = Math.min(at, said.at[partition]! + this.#intervalMs);
       }
     }
     return at;
   }
+}
+
+/** Any clock is news to who was told that there is none (NaN). */
+function isNews(value: number, before: number): boolean {
+  return value > -Infinity && !(value <= before);
 }
 
 function least(said: Said): number {

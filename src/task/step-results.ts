@@ -7,17 +7,17 @@ import { type Entrance, Unit } from "./unit.ts";
 /** The results of one step in one task. */
 export class StepResults implements Entrance {
   readonly id: string;
-  readonly #clock: InputClock | null;
+  /** The step's outgoing one; null when it has none of its own. */
+  readonly clock: InputClock | null;
   readonly #topic: string;
   readonly #partition: number;
   view: RecordView;
   keyId = "";
   value: unknown = undefined;
 
-  /** `clock`: the step's outgoing one; null when it has none of its own. */
   constructor(step: string, clock: InputClock | null, topic: string, partition: number) {
     this.id = `step:${step}`;
-    this.#clock = clock;
+    this.clock = clock;
     this.#topic = topic;
     this.#partition = partition;
     this.view = this.newView();
@@ -39,14 +39,14 @@ export class StepResults implements Entrance {
     this.view = this.newView();
     const bytes = value === undefined ? null : packValue(value);
     const record = { key: new TextEncoder().encode(keyId), value: bytes, headers: [], timestamp: view.timestamp, position: -1 };
-    return new Unit(this, record, view.key, keyId, this.#clock?.seen ?? -Infinity, NaN, arrivedAt);
+    return new Unit(this, record, view.key, keyId, this.clock?.seen ?? -Infinity, NaN, arrivedAt);
   }
 
   hold(unit: Unit): void {
-    this.#clock?.hold(unit, unit.heldClock);
+    this.clock?.hold(unit, unit.heldClock);
   }
 
   release(unit: Unit): void {
-    this.#clock?.release(unit);
+    this.clock?.release(unit);
   }
 }

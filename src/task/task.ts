@@ -11,7 +11,8 @@ import type { CommittedPosition, Log } from "../log/log.ts";
 import { errorFacts, type ObservedEvent, type RecordPlace } from "../observe/events.ts";
 import { unpackValue } from "../record/value-bytes.ts";
 import type { HeaderField, Payload } from "../record/record.ts";
-import { type RecordMeta, RecordView } from "../record/meta.ts";
+import { fieldsOf, type RecordMeta, RecordView } from "../record/meta.ts";
+import { readUtf8 } from "../record/utf8.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { EffectScope } from "../state/scope.ts";
 import type { StateStorage, StoreSpec } from "../state/storage.ts";
@@ -64,6 +65,8 @@ export interface TaskOptions {
 interface Arrival {
   readonly unit: Unit;
   readonly attempt: number;
+  /** The step that waited. */
+  readonly step: string;
   readonly resume: (value: unknown) => void;
   readonly value: unknown;
   readonly failed: boolean;
@@ -160,6 +163,7 @@ export class Task implements Stamp {
   #fireDue(budget: Budget): boolean {
     const clock = this.clock.safe;
     if (clock === this.#firedAt) return true;
+    if (!this.canTake || this.stopped !== null) return false;
     if (!this.#operators.fire(budget)) return false;
     this.#firedAt = clock;
     return true;
@@ -202,12 +206,14 @@ export class Task implements Stamp {
     const now = this.#runtime.monotonic();
     if (this.#units.running < this.#concurrency && this.#units.next(now) !== null) return true;
     this.#clockMoved();
-    return this.#operators.isDue() || (this.canTake && this.#choose(now) !== null);
+    return this.canTake && (this.#operators.isDue() || this.#choose(now) !== null);
   }
 
   /** Monotonic ms at which there will be something to do without anything arriving; Infinity: never. */
   nextWakeAt(): number {
     if (this.stopped !== null) return Infinity;
+    // While a handler is under way its end is what there is to wait for.
+    if (!this.canTake) return this.#units.running < this.#concurrency ? this.#units.nextDueAt() : Infinity;
     return Math.min(this.#units.nextDueAt(), this.#idleWakeAt());
   }
 
@@ -303,23 +309,23 @@ export class Task implements Stamp {
 
   suspend(promise: PromiseLike<unknown>, resume: (value: unknown) => void): void {
     const unit = this.#suspended();
-    const attempt = unit.attempts;
+    const attempt = unit.attempts, step = this.#step;
     unit.outstanding++;
     const arrive = (value: unknown, failed: boolean): void => {
       if (this.#isClosed) return;
-      this.#arrivals.push({ unit, attempt, resume, value, failed });
+      this.#arrivals.push({ unit, attempt, step, resume, value, failed });
       this.#options.wake();
     };
     promise.then((value) => arrive(value, false), (error) => arrive(error, true));
   }
 
-  /** Pushes a step's result on, as a unit of effect of its own. */
-  fire(results: StepResults, next: Push, key: unknown, keyId: string, value: unknown, timestamp: number): void {
+  /** Pushes a step's result on, as a unit of effect of its own; false: no more for now. */
+  fire(results: StepResults, next: Push, key: unknown, keyId: string, value: unknown, timestamp: number): boolean {
     this.#options.stats.fired++;
     const view = results.at(key, keyId, value, timestamp);
     if (this.#units.size > 0 && this.#units.isBlocked(keyId)) {
       this.#defer(results);
-      return;
+      return this.canTake;
     }
     this.#begin(results);
     try {
@@ -328,6 +334,7 @@ export class Task implements Stamp {
       this.#threw(error);
     }
     this.#end();
+    return this.canTake && this.stopped === null;
   }
 
   skipped(reason: string): void {
@@ -339,7 +346,7 @@ export class Task implements Stamp {
     const record = { topic: meta.topic, partition: meta.partition, position: meta.position };
     this.#options.report({ type: "recordLate", task: this.id, step, record, latenessMs });
     if (!toTopic) return;
-    const headers = lateHeaders(latenessMs, missed, { step, ...record }, []);
+    const headers = lateHeaders(latenessMs, missed, { step, ...record }, fieldsOf(meta) ?? []);
     this.#outputs.stage(this.#outputs.topic(this.#options.lateTopic(origin)), keyBytes, value, meta.timestamp, headers);
   }
 
@@ -465,23 +472,29 @@ export class Task implements Stamp {
     const entrance = this.#entrance!;
     const step = this.#step;
     if (isInput(entrance)) {
-      entrance.clock.seen = entrance.seenBefore;
+      // What a writer said of its clock stays true whatever becomes of the record that brought it.
+      if (!entrance.clock.isCarried) entrance.clock.seen = entrance.seenBefore;
       this.clock.late = this.#lateBefore;
       this.clock.safe = this.#safeBefore;
     }
     const policy = this.#policyOf(step, entrance);
     const verdict = judge(error, 1, policy, () => this.#random());
-    if (verdict.do === "stop") {
+    // An input's record is taken again after a restart; a result has left its window, and is kept.
+    if (verdict.do === "stop" && isInput(entrance)) {
       this.#stop(error, step);
       return;
     }
     const failed = entrance.capture(this.arrivedAt());
     failed.attempts = 1;
     failed.judgedClock = this.#judged;
-    if (verdict.do === "retry") {
+    if (verdict.do === "retry" || verdict.do === "stop") {
       this.#units.add(failed);
       entrance.hold(failed);
-      this.#tryAgain(failed, verdict.afterMs, error, step);
+      if (verdict.do === "retry") this.#tryAgain(failed, verdict.afterMs, error, step);
+      else {
+        this.#units.wait(failed, Infinity);
+        this.#stop(error, step);
+      }
     } else this.#giveUp(failed, verdict.do, error, step);
   }
 
@@ -570,10 +583,11 @@ export class Task implements Stamp {
     if (this.#arrivals.length === 0) return;
     const arrivals = this.#arrivals;
     this.#arrivals = [];
-    for (const { unit, attempt, resume, value, failed } of arrivals) {
+    for (const { unit, attempt, step, resume, value, failed } of arrivals) {
       if (unit.state !== "running" || unit.attempts !== attempt) continue;
       this.#resume(unit, () => {
         unit.outstanding--;
+        this.#step = step;
         if (failed) throw value;
         if (unit.failure === null) resume(value);
       });
@@ -583,6 +597,10 @@ export class Task implements Stamp {
   /** Runs a part of a unit's work in its overlay. */
   #resume(unit: Unit, work: () => void): void {
     const late = this.clock.late;
+    // Results are judged behind their step by the clock they were fired at, too.
+    const outClock = unit.entrance instanceof StepResults ? unit.entrance.clock : null;
+    const outSeen = outClock?.seen ?? NaN;
+    if (outClock !== null) outClock.seen = unit.heldClock;
     this.#entrance = unit.entrance;
     this.#unit = unit;
     this.#arrivedAt = unit.arrivedAt;
@@ -597,6 +615,7 @@ export class Task implements Stamp {
       this.#threw(error);
     }
     if (this.clock.late < late) this.clock.late = late;
+    if (outClock !== null) outClock.seen = outSeen;
     this.#entrance = null;
     this.#unit = null;
     this.#leave(unit);
@@ -754,7 +773,8 @@ export class Task implements Stamp {
       if (turnsIdleAt > this.#runtime.monotonic()) at = Math.min(at, turnsIdleAt);
     }
     const due = this.#operators.dueAt();
-    if (at === Infinity && due < Infinity && this.inputs.every((input) => this.#idleMs(input) !== null)) {
+    // A clock that an unresolved record holds goes on when that is resolved.
+    if (at === Infinity && due < Infinity && this.inputs.every((input) => !input.clock.isHeld && this.#idleMs(input) !== null)) {
       at = this.#runtime.monotonic() + Math.max(1, due - this.clock.safe);
     }
     return at;
@@ -854,7 +874,6 @@ function wrap(error: unknown, step: string, task: string): Error {
   return new HandlerError("HANDLER_FAILED", `Cannot go on in task ${task}: step "${step}" failed: ${messageOf(error)}`, { cause: error });
 }
 
-const utf8 = new TextDecoder();
 function decodeText(bytes: Uint8Array): string {
-  return utf8.decode(bytes);
+  return readUtf8(bytes, 0, bytes.length);
 }

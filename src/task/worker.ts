@@ -85,6 +85,10 @@ export class Worker {
   #tasks: Task[] = [];
   #membership: Membership | null = null;
   #assigned: readonly TopicPartition[] = [];
+  /** How often that has changed. */
+  #assignments = 0;
+  /** The end of the building of tasks so far. */
+  #building: Promise<void> = Promise.resolve();
   #state: WorkerState = "starting";
   #failure: unknown = null;
   #lastCommitAt = 0;
@@ -120,7 +124,9 @@ export class Worker {
   static async start(options: WorkerOptions): Promise<Worker> {
     const { log, topology } = options;
     const counts = partitionCounts(topology, (topic) => log.partitionsOf(topic));
-    const letters = topology.subTopologies.flatMap((sub) => sub.reads).filter((topic) => !topic.isInternal).flatMap((topic) => [letterTopic(topic.origin, "dlq"), letterTopic(topic.origin, "late")]);
+    const letters = topology.subTopologies.flatMap((sub) => sub.reads).filter((topic) => !topic.isInternal || topic.origin === topic.name).flatMap((topic) =>
+      topic.isInternal ? [letterTopic(topic.origin, "dlq")] : [letterTopic(topic.origin, "dlq"), letterTopic(topic.origin, "late")]
+    );
     const definitions = new Map([...letters, ...topology.topics].map((topic) => [topic.name, topic]));
     const specs: TopicSpec[] = [...definitions.values()].map((topic) => ({
       name: topic.name,
@@ -240,11 +246,16 @@ export class Worker {
     this.#membership = await this.#log.join(this.#topology.app, topics, {
       assigned: async (partitions) => {
         this.#assigned = [...this.#assigned, ...partitions];
+        this.#assignments++;
         await this.#buildTasks();
       },
       revoked: async (partitions) => {
         // While it stops, what could be committed is.
-        if (this.#state === "running" || this.#state === "committing") await this.commit();
+        try {
+          if (this.#state === "running" || this.#state === "committing") await this.commit();
+        } catch {
+          // It was reported; whoever gets the partitions does again what this commit held.
+        }
         this.#drop(partitions);
       },
       lost: (partitions) => {
@@ -260,6 +271,7 @@ export class Worker {
   #drop(partitions: readonly TopicPartition[]): void {
     const isDropped = (at: TopicPartition): boolean => partitions.some(({ topic, partition }) => topic === at.topic && partition === at.partition);
     this.#assigned = this.#assigned.filter((at) => !isDropped(at));
+    this.#assignments++;
     const kept: Task[] = [];
     for (const task of this.#tasks) {
       if (task.inputs.some((input) => isDropped({ topic: input.topic.name, partition: input.partition }))) task.close();
@@ -268,13 +280,23 @@ export class Worker {
     this.#tasks = kept;
   }
 
-  /** Builds the tasks whose partitions are all here and that are not built yet, from what is committed. */
-  async #buildTasks(): Promise<void> {
+  /** Builds the tasks whose partitions are all here and that are not built yet, from what is committed. One call after the other: two at once would build the same task twice. */
+  #buildTasks(): Promise<void> {
+    const built = this.#building.then(() => this.#buildMissing());
+    this.#building = built.catch(() => {});
+    return built;
+  }
+
+  async #buildMissing(): Promise<void> {
+    const assignments = this.#assignments;
     const wanted = this.#topology.subTopologies.flatMap((sub) => this.#partitionNumbers(sub).map((partition) => ({ sub, partition })));
     const missing = wanted.filter(({ sub, partition }) => !this.#tasks.some((task) => task.name === sub.name && task.partition === partition));
     const partitions = missing.flatMap(({ sub, partition }) => this.#inputsOf(sub, partition));
     const committed = new Map((await this.#log.committed(this.#topology.app, partitions)).map((at) => [`${at.topic}\n${at.partition}`, at.position]));
     const starts = new Map((await this.#log.describe([...new Set(partitions.map(({ topic }) => topic))])).map((at) => [`${at.topic}\n${at.partition}`, at.start]));
+    if (this.#state === "stopped" || this.#state === "failed") return;
+    // Partitions came or went meanwhile: what was read may be old.
+    if (this.#assignments !== assignments) return await this.#buildMissing();
     for (const { sub, partition } of missing) {
       const startedAt = this.#runtime.monotonic();
       const task = this.#inOneTransaction(() => this.#buildTask(sub, partition, (topic) => committed.get(`${topic}\n${partition}`) ?? null, (topic) => starts.get(`${topic}\n${partition}`) ?? 0));

@@ -107,8 +107,8 @@ export interface OperatorContext {
   emit(output: Output, key: Payload | null, value: Payload | null, timestamp: number, headers: readonly HeaderField[] | null): void;
   /** The record at work goes on when the promise is fulfilled, and fails when it is rejected. */
   suspend(promise: PromiseLike<unknown>, resume: (value: unknown) => void): void;
-  /** Pushes a result that stems from no single record on: a unit of effect of its own. */
-  fire(key: unknown, keyId: string, value: unknown, timestamp: number): void;
+  /** Pushes a result that stems from no single record on: a unit of effect of its own. False: the task takes no more for now, as when its budget is used up. */
+  fire(key: unknown, keyId: string, value: unknown, timestamp: number): boolean;
   /** Counts a record left out. */
   skipped(reason: string): void;
   /** Counts a late record; says it on the late topic when `value` is to be kept. */

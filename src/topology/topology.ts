@@ -31,7 +31,8 @@ export class TopologyBuilder {
   readonly #nodes: TopologyNode[] = [];
   readonly #names = new Map<string, number>();
   readonly #sources = new Map<string, TopologyNode>();
-  readonly #faults: string[] = [];
+  readonly #faults = new Set<string>();
+  #isSealed = false;
 
   constructor(app: string) {
     this.app = app;
@@ -39,11 +40,17 @@ export class TopologyBuilder {
 
   /** Remembers what is wrong; `build` says it all at once. */
   fault(sentence: string): void {
-    this.#faults.push(sentence);
+    this.#faults.add(sentence);
+  }
+
+  /** The app has started: what is defined from here on would be ignored, so it is refused. */
+  seal(): void {
+    this.#isSealed = true;
   }
 
   /** Adds a topic; a second of the same name is a fault unless it is the same definition. */
   topic<T extends TopicDefinition>(definition: T): T {
+    this.#checkOpen();
     const known = this.#topics.get(definition.name);
     if (known !== undefined && known !== definition) this.fault(`Topic "${definition.name}" is defined twice: use the first definition, or another name`);
     else this.#topics.set(definition.name, definition);
@@ -77,6 +84,7 @@ export class TopologyBuilder {
 
   /** Adds a step. A second stateful one of the same name is a fault; stateless ones are numbered by their caller. */
   add(node: TopologyNode): TopologyNode {
+    this.#checkOpen();
     const before = this.#names.get(node.name) ?? 0;
     this.#names.set(node.name, before + 1);
     if (before > 0) {
@@ -92,9 +100,13 @@ export class TopologyBuilder {
     for (let n = 2;; n++) if (!this.#names.has(`${base}-${n}`)) return `${base}-${n}`;
   }
 
+  #checkOpen(): void {
+    if (this.#isSealed) throw new DefinitionError(`Cannot define more of app "${this.app}": it has started`);
+  }
+
   /** The topology, or one `DefinitionError` with every fault. */
   build(): Topology {
-    if (this.#faults.length > 0) {
+    if (this.#faults.size > 0) {
       const faults = [...this.#faults];
       const list = faults.length === 1 ? faults[0]! : `\n${faults.map((fault) => `- ${fault}`).join("\n")}`;
       throw new DefinitionError(`Cannot use app "${this.app}": ${list}`, { faults });
