@@ -109,10 +109,10 @@ async function perRecord(name: string, log: Log): Promise<void> {
     stored.push(await cpuUs(() => countAll(cold, cursor)) / records);
     cold.close();
     appends.push(await cpuUs(async () => {
-      for (let i = 0; i < 20; i++) {
+      for (let i = 0; i < 60; i++) {
         await log.append([{ topic: "in", partition: 0, records: Array.from({ length: RECORDS }, (_, k) => ({ key: `key-${k}`, value, timestamp: 1_000_000 + k })) }]);
       }
-    }) / (20 * RECORDS));
+    }) / (60 * RECORDS));
   }
   const commitOnly = median(commits) - median(tails);
   print(

@@ -109,7 +109,8 @@ export class AppendQueue {
   }
 
   #tooLarge(bytes: number): Error {
-    return new DecodeError("RECORD_TOO_LARGE", `[${this.#host.name}] Cannot append: the records have about ${bytes} bytes, more than appendBytesMax ${this.#bytesMax}`);
+    const message = `[${this.#host.name}] Cannot append: the records have about ${bytes} bytes, more than appendBytesMax ${this.#bytesMax}`;
+    return new DecodeError("RECORD_TOO_LARGE", message);
   }
 
   #busy(): Error {

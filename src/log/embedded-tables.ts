@@ -117,7 +117,8 @@ export class Tables {
   }
 
   addTopic(name: string, retention: Retention, internal: boolean): number {
-    return this.#number("INSERT INTO log_topics (name, retention, internal) VALUES (?, ?, ?) RETURNING id", [name, JSON.stringify(retention), internal ? 1 : 0])!;
+    const sql = "INSERT INTO log_topics (name, retention, internal) VALUES (?, ?, ?) RETURNING id";
+    return this.#number(sql, [name, JSON.stringify(retention), internal ? 1 : 0])!;
   }
 
   changeTopic(id: number, retention: Retention, internal: boolean): void {

@@ -57,7 +57,7 @@ export function listenerFailed(log: string, group: string, thrown: unknown): Str
 }
 
 /** Retention went over records that a group had not read. */
-export function lossWarning(log: string, group: string, at: TopicPartition, position: number, start: number): readonly [string, Readonly<Record<string, unknown>>] {
+export function lossWarning(log: string, group: string, at: TopicPartition, position: number, start: number): Readonly<Parameters<Warn>> {
   const message = `[${log}] Retention dropped records of ${place(at)} from position ${position} up to ${start} before group "${group}" read them`;
   return [message, { group, ...pick(at), position, start }];
 }

@@ -13,11 +13,14 @@ const SEED = 20_261_120;
 const PARTITIONS = 3;
 
 const partition = fc.nat({ max: PARTITIONS - 1 });
+const count = fc.nat({ max: 4 });
+const few = { maxLength: 3 };
+const bytesMax = fc.constantFrom(1, 200, 100_000);
 const operation = fc.oneof(
-  { weight: 5, arbitrary: fc.record({ kind: fc.constant("append" as const), entries: fc.array(fc.record({ partition, count: fc.nat({ max: 4 }), id: fc.option(fc.nat({ max: 3 })) }), { maxLength: 3 }) }) },
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant("commit" as const), outputs: fc.array(fc.record({ partition, count: fc.nat({ max: 4 }) }), { maxLength: 3 }), moves: partition, fails: fc.boolean() }) },
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant("read" as const), partition, at: fc.double({ min: 0, max: 1, noNaN: true }), bytesMax: fc.constantFrom(1, 200, 100_000) }) },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constant("follow" as const), partition, bytesMax: fc.constantFrom(1, 200, 100_000) }) },
+  { weight: 5, arbitrary: fc.record({ kind: fc.constant("append" as const), entries: fc.array(fc.record({ partition, count, id: fc.option(fc.nat({ max: 3 })) }), few) }) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant("commit" as const), outputs: fc.array(fc.record({ partition, count }), few), moves: partition, fails: fc.boolean() }) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant("read" as const), partition, at: fc.double({ min: 0, max: 1, noNaN: true }), bytesMax }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant("follow" as const), partition, bytesMax }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("reopen" as const) }) },
 );
 type Operation = typeof operation extends fc.Arbitrary<infer T> ? T : never;

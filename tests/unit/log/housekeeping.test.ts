@@ -5,6 +5,7 @@ import { memoryDisk } from "../../../src/runtime/memory-disk.ts";
 import type { Disk } from "../../../src/runtime/disk.ts";
 import type { Runtime } from "../../../src/runtime/runtime.ts";
 import { commitDurably, member, readAll, texts, topicSpec, unit, valuesOf } from "../../../src/testing/conformance/log-subject.ts";
+import { FaultyDisk } from "../../../src/testing/faulty-disk.ts";
 import { testRuntime, warnings } from "./log-fixture.ts";
 
 const MINUTE_MS = 60_000;
@@ -188,6 +189,29 @@ describe("compaction of the embedded log", () => {
     expect(late.filter(({ key }) => key === "gone")).toEqual([]);
     await log.close();
   });
+});
+
+test("F18 compaction begins anew when a transaction of it failed", async () => {
+  for (const failing of [0, 1, 2, 3]) {
+    const disk = new FaultyDisk();
+    const { log, clock } = await open({ retention: "compact" }, disk);
+    for (let i = 0; i < 12; i++) {
+      await log.append([{ topic: "a", partition: 0, records: Array.from({ length: 5 }, (_, k) => ({ key: `k${k}`, value: "x".repeat(100_000), timestamp: 1 })) }]);
+    }
+    clock.advance(2 * MINUTE_MS);
+    for (let i = 0; i < 4; i++) {
+      disk.onOperation = ({ operation }) => operation === "write" && i === failing ? "full" : null;
+      const outcome = await set(log, "tick", `${i}`).then(() => "in", () => "refused");
+      expect(outcome).toBe(i === failing ? "refused" : "in");
+    }
+    disk.onOperation = null;
+    clock.advance(2 * MINUTE_MS);
+    for (let i = 0; i < 6; i++) await set(log, "tick", "last");
+
+    const keys = (await readAll(log, { topic: "a", partition: 0 })).map(({ key }) => key).filter((key) => key !== "tick");
+    expect(keys).toEqual(["k0", "k1", "k2", "k3", "k4"]);
+    await log.close();
+  }
 });
 
 test("L2 a compacted partition that ends in an old tombstone is read to its end", async () => {
