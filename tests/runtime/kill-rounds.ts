@@ -1,7 +1,7 @@
 /**
  * Kills `millrace run` by SIGKILL at random moments while webhooks come in, starts it again, and holds the final state against what was acknowledged.
  *
- * The sender does what senders do: a hit without an answer is posted again under the same id until it has one, and now and then one that was acknowledged long ago is posted once more.
+ * After the rounds it is stopped once by SIGTERM under the same load. The sender does what senders do: a hit without an answer is posted again under the same id until it has one, and now and then one that was acknowledged long ago is posted once more.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Program, type ProgramRuntime, spawnProgram } from "../shim/spawn.ts";
@@ -92,10 +92,13 @@ export async function killRounds({ runtime, directory, rounds, seed, senders = 1
     }
   };
 
-  for (let round = 1; round <= rounds; round++) {
+  const stops: string[] = [];
+  // One more than asked for: the last one is stopped by SIGTERM under the same load, and must end in order.
+  for (let round = 1; round <= rounds + 1; round++) {
+    const isKilled = round <= rounds;
     const program = start();
     const startedAt = performance.now();
-    if (round > 1 && random() < 0.2) {
+    if (isKilled && round > 1 && random() < 0.2) {
       await sleep(random() * startMsMax);
       killedAtStart++;
       program.kill("SIGKILL");
@@ -107,10 +110,11 @@ export async function killRounds({ runtime, directory, rounds, seed, senders = 1
       const all = Promise.all(sending);
       await Promise.race([sleep(random() * LOAD_MS_MAX), all]);
       isOver = true;
-      program.kill("SIGKILL");
+      program.kill(isKilled ? "SIGKILL" : "SIGTERM");
       await all;
     }
-    await program.exited;
+    const { code, signal } = await program.exited;
+    if (!isKilled && code !== 0) stops.push(`the app ended with ${code ?? signal} after SIGTERM under load, wanted 0: ${program.stderr()}`);
     onRound?.(round, book.size);
   }
 
@@ -125,7 +129,7 @@ export async function killRounds({ runtime, directory, rounds, seed, senders = 1
     program.kill("SIGTERM");
     const { code, signal } = await program.exited;
     const last = code === 0 ? [] : [`the app ended with ${code ?? signal} after SIGTERM, wanted 0: ${program.stderr()}`];
-    return { rounds, killedAtStart, acknowledged: book.size, duplicates, cutOff, startMsMax: Math.round(startMsMax), wrong: [...wrong, ...last] };
+    return { rounds, killedAtStart, acknowledged: book.size, duplicates, cutOff, startMsMax: Math.round(startMsMax), wrong: [...wrong, ...stops, ...last] };
   } finally {
     program.kill("SIGKILL");
   }
