@@ -231,6 +231,23 @@ export const idCases: readonly Case<LogSubject>[] = [
     },
   },
   {
+    name: "L9 an id with a checksum says itself what its content is, wherever the records would go",
+    needs: "deduplicates",
+    async run({ log, prefix }) {
+      const topic = `${prefix}a`;
+      await log.ensureTopics([topicSpec(topic, { partitions: 2 })]);
+      const id = (checksum: number): { scope: string; value: string; keepMs: number; checksum: number } => ({ scope: `${prefix}s`, value: "1", keepMs: 60_000, checksum });
+
+      const [first] = await log.append([{ topic, partition: 0, records: texts("a"), id: id(4_294_967_295) }]);
+      const [same] = await log.append([{ topic, partition: 1, records: texts("b"), id: id(4_294_967_295) }]);
+      const [other] = await log.append([{ topic, partition: 0, records: texts("a"), id: id(0) }]);
+
+      checkEqual(same, { ...first, duplicate: true }, "the same checksum, other records");
+      checkEqual(other, { ...first, duplicate: true, differs: true }, "another checksum, the same records");
+      checkEqual([await valuesOf(log, topic, 0), await valuesOf(log, topic, 1)], [["a"], []], "values");
+    },
+  },
+  {
     name: "L9 one of many parallel appends with the same id is in",
     needs: "deduplicates",
     async run({ log, prefix }) {
