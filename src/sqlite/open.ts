@@ -13,7 +13,9 @@ const CONTROL_RESERVE_BYTES = 38;
 const KIB = 1_024;
 const MEMORY_BYTES_MIN = 8_388_608;
 
-const defaults = Object.freeze({ pageBytes: 4_096, cacheBytes: 16_777_216, journal: "wal", checkpointBytes: 16_777_216, memoryBytesMax: 2_147_483_648, checksums: true } as const);
+const defaults = Object.freeze({
+  pageBytes: 4_096, cacheBytes: 16_777_216, journal: "wal", checkpointBytes: 16_777_216, memoryBytesMax: 2_147_483_648, checksums: true,
+} as const);
 
 /** Options of {@linkcode openDatabase}. */
 export interface OpenDatabaseOptions extends DatabaseOptions {
@@ -24,21 +26,22 @@ export interface OpenDatabaseOptions extends DatabaseOptions {
 /**
  * Opens the database at `path` of a disk; makes it when there is none.
  *
- * Throws `DefinitionError` `OPTION_INVALID`, and `StoreError`: `DISK_LOCKED` while another process (or another connection of this one) has it, `STORE_CORRUPT` when the files are damaged, `STORE_FULL`, `DISK_FAILED`.
+ * Throws `DefinitionError` `OPTION_INVALID`, and `StoreError`: `DISK_LOCKED` while another process (or another connection of this one) has it, `STORE_CORRUPT` when the files are
+ * damaged, `STORE_FULL`, `DISK_FAILED`.
  */
 export async function openDatabase(runtime: Runtime, disk: Disk, path: string, options: OpenDatabaseOptions = {}): Promise<Database> {
   checkOptions(options);
   const [sqlite, shim] = await Promise.all([runtime.wasm("sqlite"), runtime.wasm("vfs")]);
-  const { checksums = defaults.checksums, memoryBytesMax = defaults.memoryBytesMax } = options;
+  const { checksums, memoryBytesMax } = { ...defaults, ...options };
   const lock = disk.lock(`${path}.lock`, options.facts);
   let vfs: Vfs | null = null;
   let connection: Connection | null = null;
   try {
-    const isNew = checkFiles(disk, path);
+    checkFiles(disk, path);
     const engine = new Engine(sqlite, runtime, memoryBytesMax);
     vfs = new Vfs({ engine, disk, runtime, module: shim, checksums });
     connection = new Connection(engine, vfs, path, lock);
-    configure(connection, options, isNew && checksums);
+    configure(connection, options);
     return connection;
   } catch (error) {
     abandon(connection, vfs);
@@ -47,7 +50,8 @@ export async function openDatabase(runtime: Runtime, disk: Disk, path: string, o
   }
 }
 
-function checkOptions({ pageBytes = defaults.pageBytes, cacheBytes = defaults.cacheBytes, checkpointBytes = defaults.checkpointBytes, memoryBytesMax = defaults.memoryBytesMax }: DatabaseOptions): void {
+function checkOptions(options: DatabaseOptions): void {
+  const { pageBytes, cacheBytes, checkpointBytes, memoryBytesMax } = { ...defaults, ...options };
   const faults: string[] = [];
   // Smaller pages would share a sector, and a torn one would take its neighbours with it.
   if (![4_096, 8_192, 16_384, 32_768, 65_536].includes(pageBytes)) faults.push(`pageBytes is ${pageBytes}, wanted a power of two from 4096 to 65536`);
@@ -57,14 +61,11 @@ function checkOptions({ pageBytes = defaults.pageBytes, cacheBytes = defaults.ca
   if (faults.length > 0) throw new DefinitionError(`Cannot open a database: ${faults.join("; ")}`, { code: "OPTION_INVALID", faults });
 }
 
-/** Whether there is no database yet. SQLite would take a WAL without its file for left-overs and delete it. */
-function checkFiles(disk: Disk, path: string): boolean {
-  const size = sizeOf(disk, path);
+/** SQLite would take a WAL without its file for left-overs and delete it. */
+function checkFiles(disk: Disk, path: string): void {
   const walSize = sizeOf(disk, `${path}-wal`);
-  if (size === 0 && walSize > 0) {
-    throw new StoreError("STORE_CORRUPT", `Cannot open "${path}": the file is empty or gone, but its log "${path}-wal" has ${walSize} bytes`, { details: { path, walSize } });
-  }
-  return size === 0;
+  if (walSize === 0 || sizeOf(disk, path) > 0) return;
+  throw new StoreError("STORE_CORRUPT", `Cannot open "${path}": the file is empty or gone, but its log "${path}-wal" has ${walSize} bytes`, { details: { path, walSize } });
 }
 
 function sizeOf(disk: Disk, path: string): number {
@@ -77,9 +78,10 @@ function sizeOf(disk: Disk, path: string): number {
   }
 }
 
-function configure(connection: Connection, options: OpenDatabaseOptions, reserves: boolean): void {
-  const { pageBytes = defaults.pageBytes, cacheBytes = defaults.cacheBytes, journal = defaults.journal, checkpointBytes = defaults.checkpointBytes } = options;
-  if (reserves) connection.control(CONTROL_RESERVE_BYTES, CHECKSUM_BYTES);
+function configure(connection: Connection, options: OpenDatabaseOptions): void {
+  const { pageBytes, cacheBytes, journal, checkpointBytes, checksums } = { ...defaults, ...options };
+  // A file that has pages keeps what it reserves.
+  if (checksums) connection.control(CONTROL_RESERVE_BYTES, CHECKSUM_BYTES);
   // Before anything reads the file: there is no shared memory, so SQLite opens a WAL only in this mode.
   expectPragma(connection, "locking_mode=exclusive", "exclusive");
   connection.exec(`PRAGMA page_size=${pageBytes}; PRAGMA temp_store=memory; PRAGMA cache_size=-${Math.ceil(cacheBytes / KIB)}`);

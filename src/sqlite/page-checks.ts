@@ -2,12 +2,15 @@
  * Checksums of pages. In the database file they lie in the last 8 bytes of each page, which SQLite keeps free (its "reserved bytes"); in the WAL, whose frames have checksums of
  * SQLite's that only recovery looks at, they are kept in memory for as long as the file is open: learnt when a frame is written, or when recovery reads it.
  */
+import { StoreError } from "../base/errors.ts";
 import type { Engine, Pointer, ShimExports } from "./engine.ts";
 import { isPageSize } from "./wal-layout.ts";
 import type { WalLayout } from "./wal-layout.ts";
 
 /** Reserved bytes at the end of each page. */
 export const CHECKSUM_BYTES = 8;
+/** Where the file's header says how many bytes of each page are reserved. */
+const RESERVED_AT = 20;
 /** Frames that the first table holds. */
 const FRAMES_INITIAL = 1_024;
 
@@ -28,7 +31,12 @@ export class PageChecks {
 
   /** A page on its way into the database file gets its checksum. */
   writeDatabase(page: Pointer, bytes: number, position: number): void {
-    if (isPageSize(bytes) && position % bytes === 0) this.#shim.seal(page, bytes, position / bytes + 1, page + bytes - CHECKSUM_BYTES);
+    if (!isPageSize(bytes) || position % bytes !== 0) return;
+    const reserved = this.#engine.bytes[page + RESERVED_AT];
+    if (position === 0 && reserved !== CHECKSUM_BYTES) {
+      throw new StoreError("STORE_CORRUPT", `the file reserves ${reserved} bytes a page, wanted ${CHECKSUM_BYTES} for a checksum`);
+    }
+    this.#shim.seal(page, bytes, position / bytes + 1, page + bytes - CHECKSUM_BYTES);
   }
 
   /** Parts of pages, as the file's header, are not checked: SQLite reads page 1 as a whole before it believes them. */

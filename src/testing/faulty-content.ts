@@ -104,7 +104,8 @@ export class FaultyContent {
 
   /** What the device holds after power was lost now. */
   afterPowerLoss(random: Random, fates: SectorFates): FaultyContent {
-    const size = this.#size === this.#durableSize ? this.#size : random.pick([this.#size, this.#durableSize, random.between(Math.min(this.#size, this.#durableSize), Math.max(this.#size, this.#durableSize))]);
+    const low = Math.min(this.#size, this.#durableSize), high = Math.max(this.#size, this.#durableSize);
+    const size = low === high ? low : random.pick([low, high, random.between(low, high)]);
     const after = new Uint8Array(size);
     after.set(this.#durable.subarray(0, Math.min(size, this.#durableSize)));
     for (const sector of [...this.#dirty.keys(), ...this.#dropped].sort((left, right) => left - right)) {

@@ -32,8 +32,8 @@ export interface DiskOperation {
 }
 
 /**
- * What goes wrong: `failed` (I/O error), `full` (no space), `torn` (a write or truncate is done in part, then fails). A failed sync or flush drops what it should have made durable,
- * as systems do.
+ * What goes wrong: `failed` (I/O error), `full` (no space), `torn` (a write is done in part, then fails; a truncate just fails). A failed sync or flush drops what it should have
+ * made durable, as systems do.
  */
 export type DiskFault = "failed" | "full" | "torn";
 

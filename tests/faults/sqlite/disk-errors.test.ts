@@ -64,7 +64,8 @@ async function loop(fault: DiskFault, isOnce: boolean, reopens: boolean): Promis
   for (let k = 0; k < disk.operations; k++) {
     const outcome = await run(reopens, ({ index }) => ((isOnce ? index === k : index >= k) ? fault : null));
     await verify(outcome, k % 2 === 0).catch((cause: unknown) => {
-      throw new Error(`Operation ${k} of ${disk.operations} (${fault}, ${isOnce ? "once" : "from then on"}): flushed ${outcome.flushed.join()}, committed ${outcome.committed.join()}`, { cause });
+      const when = `Operation ${k} of ${disk.operations} (${fault}, ${isOnce ? "once" : "from then on"})`;
+      throw new Error(`${when}: flushed ${outcome.flushed.join()}, committed ${outcome.committed.join()}`, { cause });
     });
   }
   return disk.operations;

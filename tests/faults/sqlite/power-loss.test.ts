@@ -12,6 +12,12 @@ const runtime = await hostRuntime();
 const imagesAPoint = Number(runtime.env("MILLRACE_CRASHES") ?? 1);
 const TRANSACTIONS = 24;
 
+const weights = [
+  ["any fate", { kept: 1, lost: 1, garbage: 1 }],
+  ["mostly kept", { kept: 12, lost: 1, garbage: 1 }],
+  ["mostly lost", { kept: 1, lost: 12, garbage: 1 }],
+] as const;
+
 interface Image {
   readonly disk: FaultyDisk;
   readonly flushed: readonly number[];
@@ -51,7 +57,7 @@ async function verify(image: Image): Promise<void> {
 
 describe("D4 openDatabase() keeps flushed commits over loss of power", () => {
   for (const sectorBytes of [512, 4_096]) {
-    for (const [name, fates] of [["any fate", { kept: 1, lost: 1, garbage: 1 }], ["mostly kept", { kept: 12, lost: 1, garbage: 1 }], ["mostly lost", { kept: 1, lost: 12, garbage: 1 }]] as const) {
+    for (const [name, fates] of weights) {
       test(`with sectors of ${sectorBytes} bytes, ${name}`, async () => {
         const seed = sectorBytes + name.length;
         const images: Image[] = [];

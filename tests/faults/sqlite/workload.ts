@@ -2,6 +2,7 @@
  * A small program of transactions on one database, and the check of what is left of it. Each transaction stores its number, so the file itself says which of them are in; the rows
  * must then be exactly what those make.
  */
+import { equalBytes } from "../../../src/base/bytes.ts";
 import { Random } from "../../../src/base/random.ts";
 import type { Disk } from "../../../src/runtime/disk.ts";
 import type { Runtime } from "../../../src/runtime/runtime.ts";
@@ -114,7 +115,7 @@ export async function inspect(runtime: Runtime, disk: Disk): Promise<readonly nu
     for (; rows.step(); count++) {
       const wanted = expected.get(rows.text(0));
       const value = rows.blob(1);
-      if (wanted === undefined || wanted.length !== value.length || wanted.some((byte, at) => byte !== value[at])) throw new Error(`Row ${rows.text(0)} is not what transactions ${numbers.join()} make`);
+      if (wanted === undefined || !equalBytes(wanted, value)) throw new Error(`Row ${rows.text(0)} is not what transactions ${numbers.join()} make`);
     }
     if (count !== expected.size) throw new Error(`${count} rows, wanted ${expected.size} of transactions ${numbers.join()}`);
     return numbers;

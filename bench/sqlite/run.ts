@@ -1,0 +1,102 @@
+/**
+ * SQLite in WebAssembly beside the host's native SQLite, same file system, same settings: `node|bun|deno run -A bench/sqlite/run.ts [rounds]`.
+ *
+ * 10,000 keys, 100-byte blobs, WAL, transactions of 1,000 upserts; point reads of random keys, from a warm cache and from one that was just opened. CPU is user + system of the whole
+ * process, in microseconds an operation; the sides take turns, and the median of the rounds counts.
+ */
+import { rmSync, mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { hostRuntime } from "../../adapters/host/host.ts";
+import { Random } from "../../src/base/random.ts";
+import { openNative } from "./native.ts";
+import { openWasm } from "./wasm.ts";
+
+/** One side of the comparison. */
+export interface Side {
+  begin(): void;
+  commit(): void;
+  upsert(key: string, value: Uint8Array): void;
+  /** Bytes of the value. */
+  read(key: string): number;
+  flush(): Promise<void>;
+  close(): void;
+}
+
+const KEYS = 10_000, BATCH = 1_000, BATCHES = 30, READS = 30_000, COLD_READS = 3_000;
+const rounds = Number(process.argv[2] ?? 9);
+const random = new Random(1);
+const keys = Array.from({ length: KEYS }, (_, i) => `account-${String(i).padStart(6, "0")}`);
+const values = Array.from({ length: 64 }, () => random.fill(new Uint8Array(100)));
+
+const runtime = await hostRuntime();
+const directory = mkdtempSync(join(tmpdir(), "millrace-bench-"));
+const openers: Record<string, () => Promise<Side>> = {
+  native: () => openNative(join(directory, "native.db")),
+  wasm: () => openWasm(runtime, directory, "wasm.db", true),
+  "wasm, no checksums": () => openWasm(runtime, directory, "plain.db", false),
+};
+const figures = new Map<string, Record<string, number[]>>();
+
+async function measure(side: string, what: string, operations: number, fn: () => void | Promise<void>): Promise<void> {
+  const before = process.cpuUsage();
+  await fn();
+  const used = process.cpuUsage(before);
+  const bySide = figures.get(what) ?? {};
+  (bySide[side] ??= []).push((used.user + used.system) / operations);
+  figures.set(what, bySide);
+}
+
+async function upserts(side: Side): Promise<void> {
+  for (let batch = 0; batch < BATCHES; batch++) {
+    side.begin();
+    for (let i = 0; i < BATCH; i++) side.upsert(keys[random.below(KEYS)]!, values[i & 63]!);
+    side.commit();
+  }
+}
+
+function reads(side: Side, count: number): void {
+  let bytes = 0;
+  for (let i = 0; i < count; i++) bytes += side.read(keys[random.below(KEYS)]!);
+  if (bytes === 0) throw new Error("Nothing was read");
+}
+
+async function round(name: string, isMeasured: boolean): Promise<void> {
+  const label = isMeasured ? name : `warm-up ${name}`;
+  let side = await openers[name]!();
+  await measure(label, "upsert", BATCHES * BATCH, () => upserts(side));
+  await measure(label, "point read", READS, () => reads(side, READS));
+  side.close();
+  side = await openers[name]!();
+  await measure(label, "cold point read", COLD_READS, () => reads(side, COLD_READS));
+  side.close();
+}
+
+try {
+  for (const name of Object.keys(openers)) {
+    const side = await openers[name]!();
+    side.begin();
+    for (const key of keys) side.upsert(key, values[0]!);
+    side.commit();
+    side.close();
+  }
+  for (let i = 0; i < 2; i++) for (const name of Object.keys(openers)) await round(name, false);
+  for (let i = 0; i < rounds; i++) for (const name of Object.keys(openers)) await round(name, true);
+  report();
+} finally {
+  rmSync(directory, { recursive: true, force: true });
+}
+
+function report(): void {
+  console.log(`${runtime.name} ${runtime.version}, CPU us an operation, median of ${rounds} rounds (ratio to native)`);
+  for (const [what, bySide] of figures) {
+    const native = median(bySide["native"]!);
+    const cells = Object.keys(openers).map((name) => `${name} ${median(bySide[name]!).toFixed(2)} (${(median(bySide[name]!) / native).toFixed(2)})`);
+    console.log(`${what.padEnd(16)} ${cells.join("   ")}`);
+  }
+}
+
+function median(samples: readonly number[]): number {
+  return [...samples].sort((left, right) => left - right)[samples.length >> 1]!;
+}
