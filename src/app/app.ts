@@ -2,7 +2,7 @@
 import { type Awaitable } from "../base/awaitable.ts";
 import { DefinitionError } from "../base/errors.ts";
 import { defineFeatures, type FeatureAnswer, featureParts, type FeatureParts, type FeatureSet, type FeatureSetOptions, type FeatureShape, type PlainFeatures, type Queryable } from "../feature/feature-set.ts";
-import { defineResolver, type Resolver, type ResolverDefinition, type ResolverResult } from "../feature/resolver.ts";
+import { type CheckedParse, defineResolver, type Resolver, type ResolverDefinition, type ResolverResult } from "../feature/resolver.ts";
 import { checkListen, isLoopbackHost } from "../http/admin/guard.ts";
 import { defineWebhook, type HeaderRecord, type QueryValues, type WebhookDefinition, type WebhookMessage, type WebhookOptions } from "../http/ingest/webhook.ts";
 import type { Observer } from "../observe/events.ts";
@@ -91,8 +91,8 @@ export interface App extends AsyncDisposable {
   /** From a source to features: name, definition, handler. */
   resolver<K, V, Row, M = V>(
     name: string,
-    definition: ResolverDefinition<K, V, M, Row>,
-    handler: (message: NoInfer<M>, meta: RecordMeta<K>) => ResolverResult<NoInfer<Row>>,
+    definition: ResolverDefinition<K, V, M, Row> & CheckedParse<V, M>,
+    handler: (message: M, meta: RecordMeta<K>) => ResolverResult<NoInfer<Row>>,
   ): Resolver<M, Row>;
 
   /** The newest values, or as of a moment; null where nothing was observed. */
@@ -202,8 +202,8 @@ class MillraceApp implements App {
 
   resolver<K, V, Row, M = V>(
     name: string,
-    definition: ResolverDefinition<K, V, M, Row>,
-    handler: (message: NoInfer<M>, meta: RecordMeta<K>) => ResolverResult<NoInfer<Row>>,
+    definition: ResolverDefinition<K, V, M, Row> & CheckedParse<V, M>,
+    handler: (message: M, meta: RecordMeta<K>) => ResolverResult<NoInfer<Row>>,
   ): Resolver<M, Row> {
     return defineResolver<K, V, Row, M>(this.#defining(), name, definition, handler);
   }

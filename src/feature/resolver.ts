@@ -21,6 +21,19 @@ export interface ResolverDefinition<K, V, M, Row> {
   readonly tags?: readonly string[];
 }
 
+/** Demanded of a definition whose handler takes something else than the source gives. */
+export interface ParseNeeded {
+  /** Makes what the handler takes of what the source gives. */
+  readonly parse: unknown;
+}
+
+/**
+ * What a definition needs besides: `parse`, when the handler does not take `V`.
+ *
+ * The handler's parameter, where it is written out, says what `M` is before `parse` is looked at: so a named function can be a handler. Without `parse` nothing else would compare it with the source.
+ */
+export type CheckedParse<V, M> = [V] extends [M] ? unknown : ParseNeeded;
+
 /** What a resolver's handler may give: a row, rows, nothing, or a promise of it. */
 export type ResolverResult<Row> = Row | readonly Row[] | Skip | null | undefined | PromiseLike<Row | readonly Row[] | Skip | null | undefined>;
 
