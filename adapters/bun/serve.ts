@@ -1,6 +1,7 @@
 /** HTTP on Bun: `Bun.serve`. */
 import type { ServeOptions, Server } from "../../src/runtime/runtime.ts";
 import { failedResponse, listenFailure, Serving } from "../shared/serving.ts";
+import { bunGlobal, type BunServer } from "./global.ts";
 
 /** Seconds without a byte after which a connection is given up. Bun's own 10 s would cut answers that wait for a resolver. */
 const IDLE_TIMEOUT_S = 120;
@@ -15,9 +16,9 @@ export async function serve({ fetch, hostname, port }: ServeOptions): Promise<Se
     stop: (options) => serving.stop(options, { drain: () => server.stop(), force: () => void server.stop(true) }),
   };
 
-  function listen(): Bun.Server<undefined> {
+  function listen(): BunServer {
     try {
-      return Bun.serve({
+      return bunGlobal.serve({
         hostname,
         port,
         idleTimeout: IDLE_TIMEOUT_S,
