@@ -61,25 +61,25 @@ export class TopologyBuilder {
     return this.#topics.get(name);
   }
 
-  /** The one node that reads a topic. */
+  /** The one node that reads a topic. Of a topic that no step read when the app started it is no part of the topology: tests look at what it reads. */
   source(topic: TopicDefinition): TopologyNode {
-    let node = this.#sources.get(topic.name);
-    if (node === undefined) {
-      node = this.add({
-        kind: "source",
-        name: topic.name,
-        inputs: [],
-        reads: topic,
-        writes: null,
-        stores: [],
-        policy: topic.policy,
-        clockDelayMs: null,
-        concurrency: 1,
-        build: (_context, next) => ({ push: next }),
-      });
-      this.#sources.set(topic.name, node);
-    }
-    return node;
+    const known = this.#sources.get(topic.name);
+    if (known !== undefined) return known;
+    const node: TopologyNode = {
+      kind: "source",
+      name: topic.name,
+      inputs: [],
+      reads: topic,
+      writes: null,
+      stores: [],
+      policy: topic.policy,
+      clockDelayMs: null,
+      concurrency: 1,
+      build: (_context, next) => ({ push: next }),
+    };
+    if (this.#isSealed) return node;
+    this.#sources.set(topic.name, node);
+    return this.add(node);
   }
 
   /** Adds a step. A second stateful one of the same name is a fault; stateless ones are numbered by their caller. */
