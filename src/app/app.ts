@@ -23,11 +23,11 @@ import { embedded, type LogDriver } from "./log-driver.ts";
 
 /** How an app is set up. Everything has a default that needs no server. */
 export interface AppOptions {
-  /** @default embedded, in `directory` */
+  /** Where records lie: `embedded()` or `memory()`. @default embedded, in `directory` */
   readonly log?: LogDriver;
-  /** @default the one the app runs on */
+  /** The host, where it is not to be guessed. @default the one the app runs on */
   readonly runtime?: Runtime;
-  /** @default ".millrace" */
+  /** Where log and state lie, from where the program runs. @default ".millrace" */
   readonly directory?: string;
   /** For sources and steps that have no policy of their own. @default 3 tries, then dead-letter */
   readonly errors?: ErrorPolicy;
@@ -37,7 +37,7 @@ export interface AppOptions {
 export interface RunOptions {
   /** 0 picks a free one; null: it does not listen. @default 8080 */
   readonly port?: number | null;
-  /** @default "127.0.0.1" */
+  /** The address to listen on; any but a loopback one needs `token`. @default "127.0.0.1" */
   readonly host?: string;
   /** Who knows it may use queries and admin pages. Required on any address but loopback. */
   readonly token?: Secret;
@@ -53,42 +53,143 @@ export interface RunOptions {
 
 /** What stands, once an app has started. */
 export interface Started {
+  /** Its name. */
   readonly app: string;
+  /** Name and version of the host. */
   readonly runtime: string;
+  /** Which log it is on: `embedded`, `memory`. */
   readonly log: string;
   /** Where records and state lie. */
   readonly place: string;
   /** null: it does not listen. */
   readonly url: string | null;
+  /** The ids of its tasks. */
   readonly tasks: readonly string[];
+  /** The paths of its webhooks. */
   readonly webhooks: readonly string[];
+  /** The names of its features. */
   readonly features: readonly string[];
 }
 
 /** The state of an app, with its reason. */
 export interface Health {
+  /** `degraded`: it works, but something is stuck or fails; `error`: it has given up. */
   readonly status: "ok" | "degraded" | "stopped" | "error";
+  /** Why it is not `ok`, for people. */
   readonly reason?: string;
 }
 
 /** A webhook is a source like any topic. */
 export interface Webhook<Body, Query, HeaderValues> extends Source<string | null, WebhookMessage<Body, Query, HeaderValues>> {
+  /** Where it takes requests. */
   readonly path: string;
 }
 
 /** A topology, and the handle to run it. */
 export interface App extends AsyncDisposable {
+  /** Its own: part of the names of its group and of the topics it makes. */
   readonly name: string;
 
-  /** A topic: a named, partitioned log of records. */
+  /**
+   * A topic: a named, partitioned log of records. Its value type comes from the schema or codec in `value`, its key type from `key`. Options that cannot work are told when the app starts.
+   *
+   * @example
+   * ```ts
+   * import * as v from "valibot";
+   * import { createApp } from "millrace";
+   * import { testApp } from "millrace/testing";
+   *
+   * const app = createApp("shop");
+   * const orders = app.topic("orders", { value: v.object({ id: v.string(), customer: v.string() }), key: (order) => order.customer });
+   *
+   * await using test = testApp(app);
+   * await test.send(orders, { id: "1", customer: "ann" });
+   * const [record] = await test.read(orders);
+   * if (record?.key !== "ann") throw new Error("wanted the key that the function made");
+   * ```
+   */
   topic<K = string | null, V = unknown, Input = V>(name: string, options?: TopicOptions<K, V, Input>): Topic<K, V, Input>;
-  /** Takes requests at `path`, verified and checked, into a topic. Answers 202 once the record is durable. */
+  /**
+   * Takes requests at `path`, verified and checked, into a topic. Answers 202 once the record is durable, 401 where `verify` refuses, 400 where a schema does.
+   *
+   * @example
+   * ```ts
+   * import * as v from "valibot";
+   * import { createApp } from "millrace";
+   * import { testApp } from "millrace/testing";
+   *
+   * const app = createApp("shop");
+   * const amounts = app.topic("amounts", { value: v.number() });
+   * app.webhook("/hooks/payments", { verify: "none", body: v.object({ amount: v.number() }), topic: amounts, map: ({ body }) => body.amount });
+   *
+   * await using test = testApp(app);
+   * const request = new Request("http://localhost/hooks/payments", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ amount: 12 }) });
+   * const { status } = await test.fetch(request);
+   * const [record] = await test.read(amounts);
+   * if (status !== 202 || record?.value !== 12) throw new Error("wanted 202 and a record");
+   * ```
+   */
   webhook<Body = unknown, Query = QueryValues, HeaderValues = HeaderRecord, Input = unknown>(path: `/${string}`, options: WebhookOptions<Body, Query, HeaderValues, Input>): Webhook<Body, Query, HeaderValues>;
-  /** The records of a source, to work on. */
+  /**
+   * The records of a source, to work on: each step gives the stream behind it.
+   *
+   * @example
+   * ```ts
+   * import * as v from "valibot";
+   * import { createApp } from "millrace";
+   * import { testApp } from "millrace/testing";
+   *
+   * const app = createApp("words");
+   * const lines = app.topic("lines", { value: v.string() });
+   * const words = app.stream(lines).flatMap((line) => line.split(" ")).filter((word) => word.length > 3).to("words");
+   *
+   * await using test = testApp(app);
+   * await test.send(lines, "a mill race turns the wheel");
+   * const long = (await test.read(words)).map(({ value }) => value);
+   * if (long.join() !== "mill,race,turns,wheel") throw new Error("wanted the long words");
+   * ```
+   */
   stream<K, V>(source: Source<K, V>): Stream<K, V>;
-  /** The features of an entity. */
+  /**
+   * The features of an entity: a schema each. Rows of them come from resolvers, or from a stream by `.to(set)`.
+   *
+   * @example
+   * ```ts
+   * import * as v from "valibot";
+   * import { createApp } from "millrace";
+   *
+   * const app = createApp("shop");
+   * const customer = app.features("customer", { lastOrder: v.string(), orders: v.number() });
+   * const row = customer.of("ann", { lastOrder: "1" });
+   * if (row.key !== "ann" || row.values.lastOrder !== "1") throw new Error("wanted a row");
+   * ```
+   */
   features<const N extends string, F extends FeatureShape, K = string>(name: N, shape: F, options?: FeatureSetOptions<K>): FeatureSet<N, K, PlainFeatures<F>>;
-  /** From a source to features: name, definition, handler. */
+  /**
+   * From a source to features: name, definition, handler. The handler takes what `parse` makes, or what the source gives, and answers with rows of `output`.
+   *
+   * @example
+   * ```ts
+   * import * as v from "valibot";
+   * import { createApp } from "millrace";
+   * import { testApp } from "millrace/testing";
+   *
+   * const app = createApp("shop");
+   * const orders = app.topic("orders", { value: v.object({ id: v.string(), customer: v.string(), total: v.number() }) });
+   * const customer = app.features("customer", { lastOrder: v.string() });
+   *
+   * app.resolver(
+   *   "last order",
+   *   { source: orders, parse: (order) => (order.total > 0 ? order : null), output: customer.pick("lastOrder") },
+   *   (order) => customer.of(order.customer, { lastOrder: order.id }),
+   * );
+   *
+   * await using test = testApp(app);
+   * await test.send(orders, { id: "1", customer: "ann", total: 12 });
+   * const { lastOrder } = await app.query(customer, "ann");
+   * if (lastOrder !== "1") throw new Error("wanted the order");
+   * ```
+   */
   resolver<K, V, Row, M = V>(
     name: string,
     definition: ResolverDefinition<K, V, M, Row> & CheckedParse<V, M>,
@@ -106,6 +207,7 @@ export interface App extends AsyncDisposable {
   run(options?: RunOptions): Promise<void>;
   /** Drains, commits, closes. */
   stop(): Promise<void>;
+  /** How it is, and why. Never throws. */
   health(): Promise<Health>;
   /** Webhooks, queries and admin, as a handler that can be mounted anywhere. */
   readonly fetch: (request: Request, ...context: readonly unknown[]) => Promise<Response>;

@@ -11,15 +11,19 @@ import type { Database, DatabaseOptions } from "../sqlite/database.ts";
 
 /** What a driver is opened with. */
 export interface LogDriverContext {
+  /** The app's host. */
   readonly runtime: Runtime;
   /** The app's directory. */
   readonly directory: string;
+  /** Hears what the log has to say. */
   readonly report: (event: ObservedEvent) => void;
 }
 
 /** An open log, and where state lives when the log does not hold it. */
 export interface OpenLog {
+  /** Where records are. */
   readonly log: Log;
+  /** Where state is; null where the log holds it. */
   readonly database: Database | null;
   /** For people: where records and state lie. */
   readonly place: string;
@@ -29,6 +33,7 @@ export interface OpenLog {
 export interface LogDriver {
   /** Short and stable: `embedded`, `memory`. */
   readonly "~log": string;
+  /** @internal */
   open(context: LogDriverContext): Promise<OpenLog>;
 }
 

@@ -49,7 +49,9 @@ export type ErrorCode = keyof typeof errorCodes;
 
 /** What an error carries besides its message. Never a secret. */
 export interface ErrorInfo {
+  /** Facts for programs. */
   readonly details?: Readonly<Record<string, unknown>>;
+  /** The error behind it. */
   readonly cause?: unknown;
   /** Try again after so many milliseconds. */
   readonly retryAfterMs?: number;
@@ -57,12 +59,18 @@ export interface ErrorInfo {
 
 /** The base of all errors Millrace throws. Test with {@linkcode isStreamError}, not `instanceof`: two copies of the package may meet. */
 export class StreamError extends Error {
+  /** One of {@linkcode errorCodes}. */
   readonly code: ErrorCode;
+  /** Whose matter it is. */
   readonly domain: ErrorDomain;
+  /** Facts for programs. */
   readonly details: Readonly<Record<string, unknown>>;
+  /** Try again after so many milliseconds; null: nobody knows. */
   readonly retryAfterMs: number | null;
+  /** The mark that {@linkcode isStreamError} looks for. */
   readonly "~millrace": "error" = "error";
 
+  /** Of a code and its domain. */
   constructor(code: ErrorCode, domain: ErrorDomain, message: string, info: ErrorInfo = {}) {
     super(message, info.cause === undefined ? undefined : { cause: info.cause });
     this.code = code;
@@ -74,9 +82,11 @@ export class StreamError extends Error {
 
 /** A topology, resolver or option is wrong, found at definition or start; all faults are in one error. */
 export class DefinitionError extends StreamError {
+  /** The name of the class, also where code was made smaller. */
   override readonly name = "DefinitionError";
   /** One sentence a fault. */
   readonly faults: readonly string[];
+  /** Of a message, or of several faults. @default code "DEFINITION_INVALID" */
   constructor(message: string, options: { readonly faults?: readonly string[]; readonly code?: ErrorCode } & ErrorInfo = {}) {
     super(options.code ?? "DEFINITION_INVALID", "user", message, options);
     this.faults = options.faults ?? [message];
@@ -85,7 +95,9 @@ export class DefinitionError extends StreamError {
 
 /** Bytes or schema do not fit: the record goes by its error policy. */
 export class DecodeError extends StreamError {
+  /** The name of the class, also where code was made smaller. */
   override readonly name = "DecodeError";
+  /** Of one of the codes. */
   constructor(code: ErrorCode, message: string, info?: ErrorInfo) {
     super(code, "data", message, info);
   }
@@ -93,7 +105,9 @@ export class DecodeError extends StreamError {
 
 /** A function of the user threw. */
 export class HandlerError extends StreamError {
+  /** The name of the class, also where code was made smaller. */
   override readonly name = "HandlerError";
+  /** Of one of the codes. */
   constructor(code: ErrorCode, message: string, info?: ErrorInfo) {
     super(code, "user", message, info);
   }
@@ -101,7 +115,9 @@ export class HandlerError extends StreamError {
 
 /** Something outside (log, network, disk) failed; trying again may help. */
 export class ExternalError extends StreamError {
+  /** The name of the class, also where code was made smaller. */
   override readonly name = "ExternalError";
+  /** Of one of the codes. */
   constructor(code: ErrorCode, message: string, info?: ErrorInfo) {
     super(code, "external", message, info);
   }
@@ -109,7 +125,9 @@ export class ExternalError extends StreamError {
 
 /** This worker no longer owns the partition: work is dropped without a sound. */
 export class FencedError extends StreamError {
+  /** The name of the class, also where code was made smaller. */
   override readonly name = "FencedError";
+  /** Of a message. */
   constructor(message: string, info?: ErrorInfo) {
     super("FENCED", "control", message, info);
   }
@@ -117,7 +135,9 @@ export class FencedError extends StreamError {
 
 /** State is unreadable, newer, locked or full: the task stops. */
 export class StoreError extends StreamError {
+  /** The name of the class, also where code was made smaller. */
   override readonly name = "StoreError";
+  /** Of one of the codes. */
   constructor(code: ErrorCode, message: string, info?: ErrorInfo) {
     super(code, "external", message, info);
   }
@@ -125,7 +145,9 @@ export class StoreError extends StreamError {
 
 /** A bug in Millrace: the worker stops. */
 export class InvariantError extends StreamError {
+  /** The name of the class, also where code was made smaller. */
   override readonly name = "InvariantError";
+  /** Of a message. */
   constructor(message: string, info?: ErrorInfo) {
     super("INVARIANT", "internal", message, info);
   }

@@ -17,6 +17,7 @@ export type Simplify<T> = { [P in keyof T]: T[P] } & {};
 
 /** Features by name: a schema each. */
 export interface FeatureShape {
+  /** The schema of what may be observed. */
   readonly [name: string]: Schema;
 }
 
@@ -28,8 +29,11 @@ export type FeatureAnswer<V> = Simplify<{ readonly [P in keyof V]: V[P] | null }
 
 /** Some features of one entity, observed together. */
 export interface FeatureRow<out N extends string, out K, out V> {
+  /** The name of the set. */
   readonly entity: N;
+  /** Which one of them. */
   readonly key: K;
+  /** What was observed. */
   readonly values: V;
   /** Milliseconds; undefined: the time of the record it is made of. */
   readonly observedAt?: number;
@@ -37,16 +41,19 @@ export interface FeatureRow<out N extends string, out K, out V> {
 
 /** What a resolver may promise to give. */
 export interface Output<out Row> {
+  /** The rows that it takes; of types only. */
   readonly "~row": Row;
 }
 
 /** What `app.query` can answer. */
 export interface Queryable<in K, out Answer> {
+  /** What it is asked and answers; of types only. */
   readonly "~query": (key: K) => Answer;
 }
 
 /** The features of an entity. As a resolver's output: any of them. */
 export interface FeatureSet<N extends string, K, V> extends Output<FeatureRow<N, K, Partial<V>>>, Target<unknown, FeatureRow<N, K, Partial<V>>>, Queryable<K, FeatureAnswer<V>> {
+  /** The name of the entity. */
   readonly name: N;
   /** A row: the key and some features. Older observations never overwrite newer ones. */
   of<P extends keyof V>(key: K, values: Pick<V, P>, options?: { readonly observedAt?: Instant }): FeatureRow<N, K, Pick<V, P>>;
@@ -56,12 +63,13 @@ export interface FeatureSet<N extends string, K, V> extends Output<FeatureRow<N,
 
 /** Some features of an entity. As a resolver's output: all of them. */
 export interface FeaturePick<N extends string, K, V> extends Output<FeatureRow<N, K, V>>, Queryable<K, FeatureAnswer<V>> {
+  /** The name of the entity. */
   readonly name: N;
 }
 
 /** How an entity is keyed. */
 export interface FeatureSetOptions<K> {
-  /** @default text */
+  /** Codec or schema of the keys. @default text */
   readonly keyFormat?: Format<K, K>;
 }
 

@@ -12,12 +12,17 @@ import { checkedRow, featureParts, type FeatureParts, type FeatureRow, type Outp
 
 /** From source to features, in this order: `source`, `parse`, `output`, then the handler. */
 export interface ResolverDefinition<K, V, M, Row> {
+  /** Whose records it takes: a topic, a webhook, a stream. */
   readonly source: Source<K, V>;
   /** Narrows or transforms; null and undefined skip the resolver. */
   readonly parse?: (value: V, meta: RecordMeta<K>) => Awaitable<M | Skip | null | undefined>;
+  /** The features it gives: a set, any of them; a pick, all of them. */
   readonly output: Output<Row>;
+  /** For records that `parse` or the handler fail on. @default the app's */
   readonly errors?: ErrorPolicy;
+  /** Who answers for it, for people. */
   readonly owner?: string;
+  /** What it is found by, for people. */
   readonly tags?: readonly string[];
 }
 
@@ -39,7 +44,9 @@ export type ResolverResult<Row> = Row | readonly Row[] | Skip | null | undefined
 
 /** A resolver is the function it was made of: call it in tests. */
 export interface Resolver<in M, out Row> {
+  /** Calls the handler alone: no `parse`, no checks of the rows. */
   (message: M): Promise<readonly Row[]>;
+  /** Its name in the topology. */
   readonly resolverName: string;
 }
 

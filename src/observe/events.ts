@@ -6,19 +6,25 @@ import { isStreamError, messageOf } from "../base/errors.ts";
 
 /** Where a record lies. */
 export interface RecordPlace {
+  /** Its name. */
   readonly topic: string;
+  /** From 0. */
   readonly partition: number;
+  /** In the partition. */
   readonly position: number;
 }
 
 /** What is told of an error. */
 export interface ErrorFacts {
+  /** Of its class. */
   readonly name: string;
   /** A code of Millrace, or null for errors of others. */
   readonly code: string | null;
+  /** Its text. */
   readonly message: string;
   /** Where in the user's program, for errors that are not Millrace's own. */
   readonly stack: string | null;
+  /** The error behind it. */
   readonly cause: ErrorFacts | null;
 }
 
@@ -45,25 +51,37 @@ export type ObservedEvent =
 
 /** A record that went to its dead-letter topic, in the commit in which it counts as done. */
 export interface RecordDeadLettered {
+  /** What tells it from other events. */
   readonly type: "recordDeadLettered";
+  /** Whose record it was. */
   readonly task: string;
+  /** The step that failed. */
   readonly step: string;
+  /** Where it lay. */
   readonly record: RecordPlace;
+  /** Tries in all. */
   readonly attempts: number;
   /** Where it went. */
   readonly topic: string;
+  /** What the last try threw. */
   readonly error: ErrorFacts;
 }
 
 /** A record that is tried again after a pause. */
 export interface RetryScheduled {
+  /** What tells it from other events. */
   readonly type: "retryScheduled";
+  /** Whose record it is. */
   readonly task: string;
+  /** The step that failed. */
   readonly step: string;
+  /** Where it lies. */
   readonly record: RecordPlace;
   /** Tries so far. */
   readonly attempt: number;
+  /** Until the next try. */
   readonly delayMs: number;
+  /** What the last try threw. */
   readonly error: ErrorFacts;
 }
 

@@ -20,6 +20,7 @@ import type { Schema } from "./schema.ts";
 
 /** Bytes to value and back; see C1–C6. The nested property keeps codecs apart from schemas that have `encode` and `decode` of their own. */
 export interface Codec<out Output = unknown, in Input = never> {
+  /** Its name and its two halves. */
   readonly "~codec": {
     /** For people and errors: `json`, `msgpack`. */
     readonly name: string;
@@ -34,8 +35,11 @@ export type Format<Output = unknown, Input = never> = Schema<Output, Input> | Co
 
 /** The two halves of a codec. */
 export interface CodecSpec<Output, Input = Output> {
+  /** For people and errors. */
   readonly name: string;
+  /** Pure; text is written as UTF-8. */
   readonly encode: (value: Input) => Payload;
+  /** Keeps nothing of the bytes, which are overwritten afterwards. */
   readonly decode: (bytes: Uint8Array) => Output;
 }
 

@@ -12,8 +12,11 @@ export interface RecordMeta<out K = unknown> {
   readonly key: K;
   /** Event time, milliseconds since the epoch. */
   readonly timestamp: number;
+  /** By name, without case. */
   readonly headers: Headers;
+  /** Where it was read. */
   readonly topic: string;
+  /** From 0. */
   readonly partition: number;
   /** Of the record in its partition; -1 for results of windows. */
   readonly position: number;

@@ -4,14 +4,19 @@ import { DecodeError, messageOf } from "../base/errors.ts";
 
 /** The part of Standard Schema that Millrace calls; valibot, zod and arktype schemas are assignable as they are. */
 export interface Schema<out Output = unknown, out Input = unknown> {
+  /** All that a schema has to say. */
   readonly "~standard": SchemaProps<Output, Input>;
 }
 
 /** What hangs on a schema's `~standard`. */
 export interface SchemaProps<out Output = unknown, out Input = unknown> {
+  /** Of Standard Schema. */
   readonly version: 1;
+  /** The library it is of. */
   readonly vendor: string;
+  /** The value as the schema makes it, or what is wrong with it. */
   readonly validate: (value: unknown) => Awaitable<SchemaResult<Output>>;
+  /** What goes in and comes out; of types only. */
   readonly types?: { readonly input: Input; readonly output: Output } | undefined;
 }
 
@@ -22,7 +27,9 @@ export type SchemaResult<Output> =
 
 /** One thing wrong with a value. */
 export interface SchemaIssue {
+  /** For people. */
   readonly message: string;
+  /** Where in the value. @default the value itself */
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
 }
 

@@ -59,7 +59,9 @@ export interface Disk {
   readonly name: string;
   /** Opens a file; creates it, with its folders, unless `create` is false: then a missing one throws. */
   open(path: string, options?: { readonly create?: boolean }): DiskFile;
+  /** Whether there is such a file. */
   exists(path: string): boolean;
+  /** Removes a file; a missing one is no error. */
   delete(path: string): void;
   /** Names of the files below the root, with `/`, sorted. */
   list(): readonly string[];

@@ -23,7 +23,9 @@ export interface Timer {
 
 /** A listening server. */
 export interface Server {
+  /** The address it listens on. */
   readonly hostname: string;
+  /** The port it listens on. */
   readonly port: number;
   /** Accepts no more; resolves when requests under way are answered or `drainMs` (default 5,000) is over. */
   stop(options?: { readonly drainMs?: number }): Promise<void>;
@@ -33,6 +35,7 @@ export interface Server {
 export interface ServeOptions {
   /** Never rejects; the client's address is in `info` where the runtime knows it. */
   readonly fetch: (request: Request, info: { readonly remoteAddress: string | null }) => Promise<Response>;
+  /** The address to listen on. */
   readonly hostname: string;
   /** 0 picks a free one. */
   readonly port: number;
@@ -57,6 +60,7 @@ export interface Runtime {
   readonly name: string;
   /** The host's version, for people. */
   readonly version: string;
+  /** What it can do. */
   readonly capabilities: RuntimeCapabilities;
   /** Wall clock, whole milliseconds since the epoch. */
   now(): number;
@@ -66,8 +70,11 @@ export interface Runtime {
   setTimer(fn: () => void, delayMs: number): Timer;
   /** Lets the host do other work; fulfils in a later macrotask. */
   yield(): Promise<void>;
+  /** So many bytes that nobody can guess (R4). */
   randomBytes(length: number): Uint8Array;
+  /** The hash of some bytes. */
   digest(algorithm: HashAlgorithm, data: Uint8Array): Promise<Uint8Array>;
+  /** The keyed hash of some bytes. */
   hmac(algorithm: HashAlgorithm, key: Uint8Array, data: Uint8Array): Promise<Uint8Array>;
   /** Undoes an HTTP content coding. */
   decompress(format: "gzip" | "deflate", data: Uint8Array, bytesMax: number): Promise<Uint8Array>;
@@ -77,6 +84,7 @@ export interface Runtime {
   disk(directory: string): Disk;
   /** A compiled module of the package: SQLite, or the trampolines of its VFS. */
   wasm(name: "sqlite" | "vfs"): Promise<WebAssembly.Module>;
+  /** Listens for HTTP (R6). */
   serve(options: ServeOptions): Promise<Server>;
   /** Hears SIGTERM and SIGINT until the returned function is called. */
   onSignal(handler: (signal: "SIGTERM" | "SIGINT") => void): () => void;

@@ -48,7 +48,7 @@ export interface Database {
 export interface DatabaseOptions {
   /** Only for a new file. @default 4096 */
   readonly pageBytes?: number;
-  /** @default 16 MiB */
+  /** How much of the file is kept in memory. @default 16 MiB */
   readonly cacheBytes?: number;
   /** `wal`, or `memory` for disks with a transaction of their own. @default "wal" */
   readonly journal?: "wal" | "memory";

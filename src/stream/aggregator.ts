@@ -3,6 +3,7 @@ import { DefinitionError } from "../base/errors.ts";
 
 /** Folds values of `T` into an `R`. */
 export interface Aggregator<in T, out R> {
+  /** How it works; opaque. */
   readonly "~aggregator": { add(value: T): void; readonly result: R };
   /** Contravariant mark: method parameters would compare both ways. */
   readonly "~takes": (value: T) => void;
@@ -10,6 +11,7 @@ export interface Aggregator<in T, out R> {
 
 /** An aggregator whose parts can be put together. */
 export interface MergingAggregator<in T, out R> extends Aggregator<T, R> {
+  /** The state of both parts, the left one earlier. */
   merge(left: unknown, right: unknown): unknown;
 }
 
@@ -47,7 +49,26 @@ function aggregator<T, S, R>(fold: Fold<T, S, R>): MergingAggregator<T, R> {
   };
 }
 
-/** How many; with a predicate, how many of those. Counts tombstones too, unless there is a predicate. */
+/**
+ * How many; with a predicate, how many of those. Counts tombstones too, unless there is a predicate.
+ *
+ * @example
+ * ```ts
+ * import * as v from "valibot";
+ * import { count, createApp, tumbling } from "millrace";
+ * import { testApp } from "millrace/testing";
+ *
+ * const app = createApp("shop");
+ * const orders = app.topic("orders", { value: v.object({ total: v.number() }) });
+ * const hourly = app.stream(orders).groupByKey().window(tumbling("1h")).aggregate({ all: count(), large: count((order) => order.total > 100) }).to("hourly");
+ *
+ * await using test = testApp(app);
+ * for (const total of [12, 120, 7]) await test.send(orders, { total }, { key: "ann", timestamp: test.now });
+ * await test.send(orders, { total: 1 }, { key: "ann", timestamp: test.now + 3_600_000 });
+ * const [first] = await test.read(hourly);
+ * if (first?.value.value.all !== 3 || first.value.value.large !== 1) throw new Error("wanted three, one of them large");
+ * ```
+ */
 export function count<T>(where?: (value: T) => boolean): MergingAggregator<T, number> {
   return aggregator<T, number, number>({
     name: "count",
@@ -58,7 +79,7 @@ export function count<T>(where?: (value: T) => boolean): MergingAggregator<T, nu
   });
 }
 
-/** The sum; 0 of nothing. */
+/** The sum of numbers, in floating point, in the order the records were processed; 0 of nothing. */
 export function sum<T>(of: (value: T) => number): MergingAggregator<T, number> {
   return aggregator<T, number, number>({ name: "sum", add: (state = 0, value) => state + of(value), merge: (left, right) => left + right, result: (state = 0) => state });
 }
@@ -74,12 +95,12 @@ export function mean<T>(of: (value: T) => number): MergingAggregator<T, number |
   });
 }
 
-/** The smallest. */
+/** The smallest: numbers, bigints and dates by size, text by its code units. The first of equal ones. */
 export function min<T, R extends number | string | bigint | Date>(of: (value: T) => R): MergingAggregator<T, R> {
   return extreme("min", of, (candidate, best) => candidate < best);
 }
 
-/** The largest. */
+/** The largest: numbers, bigints and dates by size, text by its code units. The first of equal ones. */
 export function max<T, R extends number | string | bigint | Date>(of: (value: T) => R): MergingAggregator<T, R> {
   return extreme("max", of, (candidate, best) => candidate > best);
 }

@@ -7,7 +7,7 @@ import { defaultPolicy } from "../task/policy.ts";
 export interface ErrorPolicy {
   /** Bad data and `terminal()` errors are not tried again. `false`: nothing is. */
   readonly retry?: RetryPolicy | false;
-  /** @default "dead-letter", to `<source topic>-dlq`; a null key in a keyed operator: "skip" */
+  /** What happens after the last try. @default "dead-letter", to `<source topic>-dlq`; a null key in a keyed operator: "skip" */
   readonly then?: "dead-letter" | "skip" | "stop";
 }
 
@@ -17,7 +17,7 @@ export interface RetryPolicy {
   readonly attempts?: number;
   /** First pause; doubles each time, with jitter. @default "1s" */
   readonly backOff?: Duration;
-  /** @default "1m" */
+  /** Longest pause. @default "1m" */
   readonly backOffMax?: Duration;
 }
 

@@ -4,6 +4,7 @@ import { HandlerError } from "../base/errors.ts";
 
 /** Returned by a handler: leave this record out, and say why in the metrics. */
 export interface Skip {
+  /** Why. */
   readonly "~skip": string;
 }
 

@@ -6,11 +6,13 @@ import type { TopologyBuilder } from "../topology/topology.ts";
 
 /** Anything records can be read from: a topic, a webhook, a stream. */
 export interface Source<out K, out V> {
+  /** What flows; opaque at run time. */
   readonly "~source": { readonly key: K; readonly value: V };
 }
 
 /** Anything records can be sent to: a topic, a feature set, a sink. */
 export interface Target<in K, in V> {
+  /** What it takes; opaque at run time. */
   readonly "~target": (key: K, value: V) => void;
 }
 
@@ -21,6 +23,7 @@ export type InferKey<S> = S extends Source<infer K, unknown> ? K : never;
 
 /** The reading side of a topic: what a stream writes, others only read. */
 export interface TopicView<out K, out V> extends Source<K, V> {
+  /** Of the topic. */
   readonly name: string;
 }
 

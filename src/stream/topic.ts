@@ -16,17 +16,23 @@ export type Instant = Date | number;
 
 /** Overrides for a record that is sent. */
 export interface SendOptions<K> {
+  /** Of the record. @default what the topic's `key` makes of the value, else null */
   readonly key?: K;
+  /** From 0. @default by the hash of the key */
   readonly partition?: number;
-  /** @default the topic's `timestamp`, else now */
+  /** Event time. @default the topic's `timestamp`, else now */
   readonly timestamp?: Instant;
+  /** Carried with the record. Names that begin with `mr-` are the engine's. */
   readonly headers?: HeadersInit;
 }
 
 /** Where a sent record came to lie. */
 export interface Receipt {
+  /** Its name. */
   readonly topic: string;
+  /** From 0. */
   readonly partition: number;
+  /** In the partition; null while that is not known. */
   readonly position: number | null;
 }
 
@@ -54,12 +60,13 @@ export interface TopicOptions<K, V, Input> {
   readonly watermarkDelay?: Duration;
   /** A quiet partition stops holding time back after this. @default "30s" on the embedded log; off on Kafka and in tests */
   readonly idleTimeout?: Duration;
-  /** @default 1 */
+  /** What is processed side by side, from 1 to 10,000; fixed once the topic exists. @default 1 */
   readonly partitions?: number;
-  /** @default 7 days or 10 GiB */
+  /** How long records are kept; `"compact"`: the newest of each key, for ever. @default 7 days or 10 GiB */
   readonly retention?: Duration | "infinity" | "compact";
   /** Times before 1970 are meant, not mistakes. @default false: such records are dropped and counted */
   readonly negativeTimestamps?: boolean;
+  /** For records that cannot be read, and for steps behind it that have no policy of their own. @default the app's */
   readonly errors?: ErrorPolicy;
 }
 

@@ -2,6 +2,8 @@
  * A `Disk` in memory that can fail and lose power, from a seed. It obeys the `Disk` contract as long as nobody asks for a fault.
  *
  * ```ts
+ * import { FaultyDisk, Random } from "millrace/testing";
+ *
  * const disk = new FaultyDisk({ random: new Random(7), onOperation: ({ operation }) => (operation === "sync" ? "failed" : null) });
  * disk.crash();                       // power is lost: what was not synced is kept, lost or garbage, sector by sector
  * const later = disk.afterCrash();    // the same as a disk of its own; this one goes on

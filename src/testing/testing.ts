@@ -9,6 +9,7 @@ export type { TestApp, TestAppOptions, TestWorkerOptions } from "./test-app.ts";
 export type { DeadLetter, LateTestRecord, TestRecord } from "./test-records.ts";
 export { virtualRuntime } from "./virtual-runtime.ts";
 export type { VirtualRuntime, VirtualRuntimeOptions } from "./virtual-runtime.ts";
+export { Random } from "../base/random.ts";
 export { FaultyDisk } from "./faulty-disk.ts";
 export type { DiskFault, DiskOperation, FaultyDiskOptions } from "./faulty-disk.ts";
 export type { SectorFates } from "./faulty-content.ts";

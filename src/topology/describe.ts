@@ -3,8 +3,11 @@ import type { Topology } from "./topology.ts";
 
 /** A topology as JSON can hold it. */
 export interface TopologyDescription {
+  /** Its name. */
   readonly app: string;
+  /** All it reads and writes; the number of partitions is null while nobody knows. */
   readonly topics: readonly { readonly name: string; readonly partitions: number | null; readonly internal: boolean }[];
+  /** Steps that hang together: one task a partition each. */
   readonly subTopologies: readonly {
     readonly name: string;
     readonly reads: readonly string[];

@@ -6,7 +6,7 @@ import { makeVerifier, type Verifier, type VerifierOptions } from "./verifier.ts
 export interface HmacOptions extends VerifierOptions {
   /** The header with the signature, such as `x-signature`. */
   readonly header: string;
-  /** @default "sha256" */
+  /** The hash behind the signature. @default "sha256" */
   readonly algorithm?: "sha256" | "sha512";
   /** How the signature is written. @default "hex" */
   readonly encoding?: "hex" | "base64";

@@ -13,12 +13,15 @@ import type { HashAlgorithm, Runtime } from "../../runtime/runtime.ts";
 
 /** Checks that a request is who it says, over the raw body. Made by `standardWebhooks()`, `github()` and `hmac()`. */
 export interface Verifier {
+  /** Its kind: `standardWebhooks`, `github`, `hmac`. */
   readonly "~verifier": string;
+  /** @internal */
   readonly "~scheme": SignatureScheme;
 }
 
 /** Secrets, newest first (all are tried, so they can be rotated), and the tolerated age. */
 export interface VerifierOptions {
+  /** Text or `env("NAME")`, or several; an empty one is refused at the start. */
   readonly secret: Secret | readonly Secret[];
   /** How far the timestamp of a request may be off, into the past and the future; only for kinds that sign one. @default "5m" */
   readonly tolerance?: Duration;

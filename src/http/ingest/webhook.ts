@@ -7,8 +7,11 @@ import type { SignatureScheme, Verifier } from "./verifier.ts";
 
 /** A request that passed verification and its schemas. */
 export interface WebhookMessage<out Body, out Query, out HeaderValues> {
+  /** Parsed, and as its schema makes it. */
   readonly body: Body;
+  /** As its schema makes it; without one, text by name. */
   readonly query: Query;
+  /** As their schema makes them; without one, text by lower-case name. */
   readonly headers: HeaderValues;
 }
 
@@ -20,8 +23,11 @@ export type HeaderRecord = Readonly<Record<string, string>>;
 
 /** What a webhook accepts and where it leads. */
 export interface WebhookOptions<Body, Query, HeaderValues, Input> {
+  /** Of the body. @default none: `unknown` */
   readonly body?: Schema<Body>;
+  /** Of the query. @default none: text by name, a list where a name is repeated */
   readonly query?: Schema<Query>;
+  /** Of the headers, by lower-case name. @default none: text by name */
   readonly headers?: Schema<HeaderValues>;
   /** The topic that gets the record. @default a topic of its own, named after the path */
   readonly topic?: { readonly "~target": (key: null, value: Input) => void };
