@@ -183,11 +183,11 @@ export class Worker {
       if (this.#commitDeadline !== null || this.#isDraining) this.#resumeOnly();
       else this.#work(started);
       if (this.#isCommitTime()) this.#tryCommit();
+      return this.#whatNext();
     } catch (error) {
       this.#fail(error);
       return { idle: true, nextWakeAt: Infinity };
     }
-    return this.#whatNext();
   }
 
   /** Commits what was done so far; resolves when it has happened and is durable. */
@@ -550,8 +550,10 @@ export class Worker {
     if (this.#isCommitting) return { idle: true, nextWakeAt: Infinity };
     if (this.#commitDeadline !== null || this.#isDraining) return { idle: !this.#tasks.some((task) => task.hasArrivals), nextWakeAt: this.#commitDeadline ?? Infinity };
     if (this.#tasks.some((task) => task.hasWork())) return { idle: false, nextWakeAt: 0 };
-    let at = this.#hasSomethingToCommit() ? this.#lastCommitAt + (this.#options.commitIntervalMs ?? 100) : Infinity;
-    for (const task of this.#tasks) at = Math.min(at, task.nextWakeAt(), task.nextClockAt());
+    const hasSomethingToCommit = this.#hasSomethingToCommit();
+    let at = hasSomethingToCommit ? this.#lastCommitAt + (this.#options.commitIntervalMs ?? 100) : Infinity;
+    // A clock goes with the commit that comes anyway; only without one is it a reason of its own.
+    for (const task of this.#tasks) at = Math.min(at, task.nextWakeAt(), hasSomethingToCommit ? Infinity : task.nextClockAt());
     return { idle: true, nextWakeAt: at };
   }
 
