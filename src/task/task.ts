@@ -409,9 +409,10 @@ export class Task implements Stamp {
     }
     const timestamp = view.timestamp;
     if (!this.#isUsable(topic, timestamp)) return;
+    const unit = this.#unit;
+    if (unit !== null) unit.clockBefore = { seen: clock.seen, late: this.#lateBefore };
     if (!clock.isCarried) clock.observe(timestamp);
     this.#clockMoved();
-    const unit = this.#unit;
     if (unit === null) this.#judged = this.clock.late;
     else {
       if (Number.isNaN(unit.judgedClock)) unit.judgedClock = this.clock.late;
@@ -532,6 +533,7 @@ export class Task implements Stamp {
       unit = entrance.capture(this.arrivedAt());
       unit.attempts = this.#attempts;
       unit.judgedClock = this.#judged;
+      if (isInput(entrance)) unit.clockBefore = { seen: entrance.seenBefore, late: this.#lateBefore };
       unit.state = "running";
       this.#units.add(unit);
       entrance.hold(unit);
@@ -604,6 +606,7 @@ export class Task implements Stamp {
     this.#entrance = unit.entrance;
     this.#unit = unit;
     this.#arrivedAt = unit.arrivedAt;
+    this.#lateBefore = late;
     this.#safeBefore = this.clock.safe;
     this.#outputs.unstage();
     this.#scope.begin();
@@ -660,6 +663,7 @@ export class Task implements Stamp {
     if (failure !== null) {
       if (overlay !== null) this.#scope.drop(overlay);
       this.#outputs.unstage();
+      this.#takeClockBack(unit);
       this.#judge(unit, failure.error, failure.step);
       return;
     }
@@ -670,6 +674,13 @@ export class Task implements Stamp {
       for (const staged of outputs) this.#outputs.write(staged, this);
     } else this.#outputs.settle(this);
     this.#options.stats.processed++;
+  }
+
+  /** As if the try had never been: a record that is given up does not move the clock. While it ran no other record of its task did. */
+  #takeClockBack({ entrance, clockBefore }: Unit): void {
+    if (clockBefore === null || !isInput(entrance) || entrance.clock.isCarried || this.#concurrency > 1) return;
+    entrance.clock.seen = clockBefore.seen;
+    this.clock.late = clockBefore.late;
   }
 
   #judge(unit: Unit, error: unknown, step: string): void {
@@ -827,7 +838,13 @@ export class Task implements Stamp {
   }
 
   #saveClocks(): void {
-    const row = [1, this.clock.late, this.clock.safe, this.#unitNumber, this.inputs.map((input) => [input.id, ...input.clock.save()]), this.#operators.saveClocks()];
+    // A record under way runs again after a restart, and moves the clock then, or never.
+    const running = this.#units.running === 0 || this.#concurrency > 1 ? null : [...this.#units].find((unit) => unit.state === "running" && unit.clockBefore !== null) ?? null;
+    const inputs = this.inputs.map((input) => {
+      const [seen, writers] = input.clock.save();
+      return [input.id, running?.entrance === input && !input.clock.isCarried ? running.clockBefore!.seen : seen, writers];
+    });
+    const row = [1, running?.clockBefore?.late ?? this.clock.late, this.clock.safe, this.#unitNumber, inputs, this.#operators.saveClocks()];
     const text = JSON.stringify(row);
     if (text === this.#savedClocks) return;
     this.#savedClocks = text;

@@ -42,6 +42,8 @@ export class Unit {
   readonly heldClock: number;
   /** The clock it is judged by. */
   judgedClock: number;
+  /** What the clocks of its input and task were before the try under way; null for results and until it moved them. */
+  clockBefore: { readonly seen: number; readonly late: number } | null = null;
   /** Wall clock at the first try, ms. */
   readonly arrivedAt: number;
   /** Tries begun. */
