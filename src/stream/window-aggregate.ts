@@ -53,14 +53,20 @@ export function windowStep(aggregation: WindowAggregation): TopologyNode["build"
   return (context, next) => {
     const store = context.store(spec);
     let value: unknown, timestamp = 0;
+    // Between these times the windows are those of the record before.
+    let memoFrom = NaN, memoTo = NaN, first = 0, last = 0;
+    const takes = (index: number): boolean => value !== undefined || folds[index]![1].takesTombstones === true;
     const fold = (kept: unknown): State => {
-      const state: unknown[] = kept === undefined ? new Array<unknown>(count + 1).fill(undefined) : (kept as State).slice();
-      for (let i = 0; i < count; i++) {
-        const step = folds[i]![1];
-        if (value !== undefined || step.takesTombstones === true) state[i] = step.add(state[i], value, timestamp);
+      if (kept === undefined) {
+        // Grown by one element after the other, an array of numbers stays one.
+        const first: unknown[] = [];
+        for (let i = 0; i < count; i++) first.push(takes(i) ? folds[i]![1].add(undefined, value, timestamp) : undefined);
+        first.push(timestamp);
+        return first;
       }
-      const largest = state[count] as number | undefined;
-      if (largest === undefined || timestamp > largest) state[count] = timestamp;
+      const state = (kept as State).slice();
+      for (let i = 0; i < count; i++) if (takes(i)) state[i] = folds[i]![1].add(state[i], value, timestamp);
+      if (timestamp > (state[count] as number)) state[count] = timestamp;
       return state;
     };
     const result = (key: unknown, end: number, state: State): Windowed<unknown, unknown> => ({ key, start: end - sizeMs, end, value: resultOf(folds, state) });
@@ -73,8 +79,13 @@ export function windowStep(aggregation: WindowAggregation): TopologyNode["build"
       value = pushed;
       timestamp = meta.timestamp;
       const clock = context.clock.late;
-      const last = lastStart(windows, timestamp);
-      const first = firstStart(windows, timestamp);
+      // Most records lie where the one before them did, and the remainder of a large number is dear.
+      if (!(timestamp >= memoFrom && timestamp < memoTo)) {
+        last = lastStart(windows, timestamp);
+        first = firstStart(windows, timestamp);
+        memoFrom = Math.max(last, first - advanceMs + sizeMs);
+        memoTo = Math.min(first + sizeMs, last + advanceMs);
+      }
       const open = clock - graceMs < first + sizeMs ? first : firstOpenStart(windows, timestamp, clock);
       const id = keys.toId(key);
       for (let start = open; start <= last; start += advanceMs) {
