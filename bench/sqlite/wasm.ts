@@ -5,8 +5,8 @@ import { READ, TABLE, UPSERT } from "./native.ts";
 import type { Side } from "./run.ts";
 
 /** Opens a file of a directory. */
-export async function openWasm(runtime: Runtime, directory: string, path: string, checksums: boolean): Promise<Side> {
-  const database = await openDatabase(runtime, runtime.disk(directory), path, { checksums });
+export async function openWasm(runtime: Runtime, directory: string, path: string, cacheKib: number, checksums: boolean): Promise<Side> {
+  const database = await openDatabase(runtime, runtime.disk(directory), path, { checksums, cacheBytes: cacheKib * 1_024 });
   database.exec(TABLE);
   const begin = database.prepare("BEGIN"), commit = database.prepare("COMMIT"), upsert = database.prepare(UPSERT), read = database.prepare(READ);
   return {
@@ -24,7 +24,7 @@ export async function openWasm(runtime: Runtime, directory: string, path: string
       read.reset();
       return value.length;
     },
-    flush: () => database.flush(),
+    checkpoint: () => database.checkpoint(),
     close: () => database.close(),
   };
 }
