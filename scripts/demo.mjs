@@ -4,18 +4,16 @@
  * Works on Node 20 and later with npm and nothing else. Installs what is missing, runs examples/github-activity by `millrace run`, posts real GitHub webhooks to it, shows what the app makes of
  * them, checks that each one that was acknowledged counts exactly once, and stops the app by SIGTERM. Exit code 0 only when all of that went right.
  */
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { join, relative } from "node:path";
 import process from "node:process";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { binaries, environment, install, root } from "./install.mjs";
 
-const root = fileURLToPath(new URL("..", import.meta.url));
-const binaries = join(root, "node_modules", ".bin");
 const app = "examples/github-activity/app.ts";
 const sender = "examples/github-activity/send.ts";
 
@@ -46,48 +44,11 @@ function readOptions() {
   }
 }
 
-/** Brings the packages of package.json, the runtimes among them, where they are missing. */
-function install() {
-  const { dependencies, devDependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
-  const missing = Object.entries({ ...dependencies, ...devDependencies }).filter(([name, version]) => installedVersion(name) !== version).map(([name]) => name);
-  if (missing.length > 0) {
-    say(`Installing ${missing.length} packages by npm, the runtimes among them (about a minute) …\n`);
-    // The system's Node may be older than what packages ask for; it only installs them.
-    npm(["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
-  }
-  if (!starts(options.runtime)) npm(["rebuild", "--foreground-scripts", options.runtime]);
-  if (starts(options.runtime)) return;
-  say(`node_modules/.bin/${options.runtime} does not start. Remove node_modules and try again.`);
-  process.exit(1);
-}
-
-function installedVersion(name) {
-  const file = join(root, "node_modules", name, "package.json");
-  return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")).version : null;
-}
-
-function starts(runtime) {
-  return spawnSync(join(binaries, runtime), ["--version"], { cwd: root }).status === 0;
-}
-
-function npm(args) {
-  const { status } = spawnSync("npm", args, { cwd: root, stdio: "inherit" });
-  if (status === 0) return;
-  say(`npm ${args.join(" ")} failed: see above.`);
-  process.exit(1);
-}
-
 async function demo() {
   const directory = join(root, ".millrace", "demo");
   rmSync(directory, { recursive: true, force: true });
   const port = options.port ?? String(await freePort(8787));
-  const environment = {
-    ...process.env,
-    GITHUB_WEBHOOK_SECRET: randomBytes(24).toString("hex"),
-    // Works also where the home directory cannot be written.
-    DENO_DIR: join(root, "node_modules", ".cache", "deno"),
-    DENO_NO_UPDATE_CHECK: "1",
-  };
+  environment.GITHUB_WEBHOOK_SECRET = randomBytes(24).toString("hex");
 
   say("GitHub's webhooks in, features and windows out: one app on its embedded log. No broker, no account, nothing to configure.\n");
   const appArgs = ["run", app, "--port", port, "--dir", relative(process.cwd(), directory) || directory];

@@ -4,15 +4,13 @@
  * Works on Node 20 and later with npm and nothing else. Installs what is missing, type-checks, runs the same tests on Bun, Deno and Node, prints what was skipped and why, and ends with one line
  * that counts everything. Exit code 0 only when nothing failed.
  */
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import process from "node:process";
-import { fileURLToPath } from "node:url";
+import { environment, install, root } from "./install.mjs";
 
-const root = fileURLToPath(new URL("..", import.meta.url));
-const binaries = join(root, "node_modules", ".bin");
 const output = mkdtempSync(join(tmpdir(), "millrace-test-"));
 process.on("exit", () => rmSync(output, { recursive: true, force: true }));
 
@@ -21,14 +19,7 @@ const TAIL_LINES = 60;
 const FAILURES_SHOWN_MAX = 20;
 const FAILURE_LINES_MAX = 30;
 
-const environment = {
-  ...process.env,
-  PATH: binaries + delimiter + process.env.PATH,
-  NO_COLOR: "1",
-  // Works also where the home directory cannot be written.
-  DENO_DIR: join(root, "node_modules", ".cache", "deno"),
-  DENO_NO_UPDATE_CHECK: "1",
-};
+environment.NO_COLOR = "1";
 delete environment.FORCE_COLOR;
 
 /** A suite: how to run it, and the JUnit report it writes; without one its exit code is its only test. */
@@ -77,69 +68,6 @@ async function main(wanted) {
   const results = [];
   for (const suite of suites) if (wanted.length === 0 || wanted.includes(suite.name)) results.push(await runSuite(suite));
   summarise(results, performance.now() - started);
-}
-
-// ── installing ──────────────────────────────────────────────────────────────────────────────────
-
-function install() {
-  const missing = missingPackage();
-  if (missing === null) say("Packages: as in package-lock.json.");
-  else {
-    say(`Packages: ${missing}; running npm ci …`);
-    // `npm ci` also refuses where a registry lacks the binaries of some other platform.
-    if (!npm(["ci", "--no-audit", "--no-fund"])) {
-      say("npm ci failed; running npm install …");
-      if (!npm(["install", "--no-save", "--no-audit", "--no-fund"])) fail("npm could not install the packages.");
-    }
-  }
-
-  let broken = brokenRuntimes();
-  if (broken.length > 0) {
-    say(`Runtimes: ${broken.join(", ")} not ready; running their install scripts …`);
-    if (!npm(["rebuild", "--foreground-scripts", ...broken])) fail("npm could not prepare the runtimes.");
-    broken = brokenRuntimes();
-  }
-  if (broken.length > 0) fail(`These runtimes do not start: ${broken.join(", ")}. Remove node_modules and try again.`);
-  say(`Runtimes: ${["node", "bun", "deno"].map((name) => `${name} ${versionOf(name)}`).join(", ")}.`);
-}
-
-/** What of package-lock.json is not in node_modules; null when all is. */
-function missingPackage() {
-  if (!existsSync(join(root, "package-lock.json"))) return existsSync(binaries) ? null : "none installed";
-  const { packages } = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8"));
-  for (const [path, { version, optional, link }] of Object.entries(packages)) {
-    if (path === "" || link) continue;
-    const file = join(root, path, "package.json");
-    // Optional ones are for other platforms, or were built where they could.
-    if (!existsSync(file)) {
-      if (optional) continue;
-      return `${path} is missing`;
-    }
-    const installed = JSON.parse(readFileSync(file, "utf8")).version;
-    if (installed !== version) return `${path} is ${installed}, wanted ${version}`;
-  }
-  return null;
-}
-
-function brokenRuntimes() {
-  return ["node", "bun", "deno"].filter((name) => versionOf(name) === null);
-}
-
-function versionOf(name) {
-  const { status, stdout } = spawnSync(name, ["--version"], { cwd: root, env: environment, encoding: "utf8" });
-  const version = /\d+\.\d+\.\d+/.exec(stdout ?? "")?.[0] ?? null;
-  // Without its own binary the name would find the system's Node, which may be too old.
-  return status === 0 && existsSync(join(binaries, name)) ? version : null;
-}
-
-function npm(args) {
-  const { status } = spawnSync(process.platform === "win32" ? "npm.cmd" : "npm", args, {
-    cwd: root,
-    stdio: "inherit",
-    env: process.env,
-    shell: process.platform === "win32",
-  });
-  return status === 0;
 }
 
 // ── running ─────────────────────────────────────────────────────────────────────────────────────

@@ -6,6 +6,7 @@ import { type CheckedParse, defineResolver, type Resolver, type ResolverDefiniti
 import { checkListen, isLoopbackHost } from "../http/admin/guard.ts";
 import { defineWebhook, type HeaderRecord, type QueryValues, type WebhookDefinition, type WebhookMessage, type WebhookOptions } from "../http/ingest/webhook.ts";
 import type { Observer } from "../observe/events.ts";
+import { logger } from "../observe/logger.ts";
 import { textKeys } from "../record/key.ts";
 import type { RecordMeta } from "../record/meta.ts";
 import { resolveSecret, type Secret } from "../runtime/env-value.ts";
@@ -45,9 +46,9 @@ export interface RunOptions {
   readonly directory?: string;
   /** Aborted: the app drains and stops. */
   readonly signal?: AbortSignal;
-  /** Hears what happens. @default nothing */
+  /** Hears what happens. @default warnings and errors are printed */
   readonly observer?: Observer;
-  /** Told once everything stands. */
+  /** Told once everything stands. @default a line is printed */
   readonly onStart?: (started: Started) => void;
 }
 
@@ -327,10 +328,12 @@ class MillraceApp implements App {
 
   async run(options: RunOptions = {}): Promise<void> {
     const runtime = await this.#runtime();
-    const { port = 8080, host = "127.0.0.1", signal, observer = () => {}, onStart } = options;
+    const { port = 8080, host = "127.0.0.1", signal, observer = logger({ runtime, level: "warn" }) } = options;
+    const { onStart = (started) => runtime.print(`${started.app} runs on ${started.runtime}, ${started.url ?? "without listening"}; log and state: ${started.place}`) } = options;
     const token = options.token === undefined ? null : resolveSecret(runtime, options.token, "admin token");
     if (port !== null) checkListen(host, token);
-    const engine = await this.#started({ observer, ...(options.directory === undefined ? {} : { directory: options.directory }) });
+    this.#observer = observer;
+    const engine = await this.#started(options.directory === undefined ? {} : { directory: options.directory });
     engine.admin = { token, isLoopback: isLoopbackHost(host) };
     const stop = (): void => void this.stop().catch(() => {});
     const offSignal = runtime.capabilities.hasProcess ? runtime.onSignal(stop) : () => {};
@@ -431,7 +434,7 @@ class MillraceApp implements App {
     });
   }
 
-  async #started(overrides: Partial<Pick<EngineOptions, "directory" | "observer">> = {}): Promise<Engine> {
+  async #started(overrides: Partial<Pick<EngineOptions, "directory">> = {}): Promise<Engine> {
     if (this.#opening === null) {
       const opening = this.#open(overrides);
       this.#opening = opening;

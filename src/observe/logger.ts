@@ -99,7 +99,7 @@ export function describe(event: ObservedEvent): string {
     case "listening":
       return `Listening on ${event.url}${event.isLoopback ? "" : ", open to other machines"}`;
     case "taskStarted":
-      return `Task ${event.task} started after ${event.durationMs} ms, ${event.restoredRecords} records restored`;
+      return `Task ${event.task} started after ${Math.round(event.durationMs)} ms, ${event.restoredRecords} records restored`;
     case "taskStopped":
       return `Task ${event.task} stopped: ${event.reason}${event.error === null ? "" : `: ${errorText(event.error)}`}`;
     case "taskStuck":

@@ -108,8 +108,8 @@ export class TopologyBuilder {
   build(): Topology {
     if (this.#faults.size > 0) {
       const faults = [...this.#faults];
-      const list = faults.length === 1 ? faults[0]! : `\n${faults.map((fault) => `- ${fault}`).join("\n")}`;
-      throw new DefinitionError(`Cannot use app "${this.app}": ${list}`, { faults });
+      const list = faults.length === 1 ? ` ${faults[0]!}` : `\n${faults.map((fault) => `- ${fault}`).join("\n")}`;
+      throw new DefinitionError(`Cannot use app "${this.app}":${list}`, { faults });
     }
     return { app: this.app, topics: [...this.#topics.values()], subTopologies: split(this.#nodes) };
   }
