@@ -53,7 +53,7 @@ export function anyOrder(): App {
   const user = app.features("user", { name: v.string() });
   const resolver = app.resolver(
     "names",
-    { output: user, owner: "team", tags: ["names"], errors: { retry: false, then: "skip" }, parse: (value) => (typeof value === "string" ? { name: value } : undefined), source: app.topic("names") },
+    { output: user, owner: "team", tags: ["names"], errors: { retry: false, then: "skip" }, parse: (value) => (typeof value === "string" ? { name: value } : undefined), source: app.topic("raw-names") },
     ({ name }, { key }) => user.of(key ?? name, { name }),
   );
   sure<Equal<Parameters<typeof resolver>[0], { name: string }>>();

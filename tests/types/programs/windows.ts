@@ -67,7 +67,7 @@ export function twoSteps(): App {
   sure<Equal<typeof perHour, Stream<string, Windowed<string, { busiest: number; pages: readonly Windowed<string, { clicks: number }>[] }>>>>();
 
   // A user who is not known has no key; the type says so no more.
-  const byUser = app.stream(clicks).groupBy((click) => click.user).window(tumbling("1h"), { late: "drop" }).aggregate({ clicks: count() });
+  const byUser = app.stream(clicks).groupBy((click) => click.user, { name: "clicks-by-user" }).window(tumbling("1h"), { late: "drop" }).aggregate({ clicks: count() });
   sure<Equal<typeof byUser, Stream<string, Windowed<string, { clicks: number }>>>>();
   perHour.to("per-hour");
   byUser.to("by-user");
