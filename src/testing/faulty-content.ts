@@ -17,6 +17,8 @@ export interface SectorFates {
 
 /** What a flush under way will make durable. */
 export interface FlushImage {
+  /** Images of a file in the order they were taken. */
+  readonly number: number;
   readonly size: number;
   readonly sectors: ReadonlyMap<number, { readonly version: number; readonly bytes: Uint8Array }>;
 }
@@ -33,6 +35,9 @@ export class FaultyContent {
   /** Sectors that a failed sync has dropped: no later sync makes them durable. */
   readonly #dropped = new Set<number>();
   #version = 0;
+  #images = 0;
+  /** The last image that the device holds. */
+  #durableImage = 0;
 
   constructor(sectorBytes: number) {
     this.#sectorBytes = sectorBytes;
@@ -89,10 +94,13 @@ export class FaultyContent {
   beginFlush(): FlushImage {
     const sectors = new Map<number, { version: number; bytes: Uint8Array }>();
     for (const [sector, version] of this.#dirty) sectors.set(sector, { version, bytes: this.#bytes.slice(sector * this.#sectorBytes, (sector + 1) * this.#sectorBytes) });
-    return { size: this.#size, sectors };
+    return { number: ++this.#images, size: this.#size, sectors };
   }
 
   endFlush(image: FlushImage): void {
+    // A sync that began later has made durable all this one would, in its newer state.
+    if (image.number < this.#durableImage) return;
+    this.#durableImage = image.number;
     this.#durable = resized(this.#durable, Math.max(image.size, this.#durableSize));
     for (const [sector, { version, bytes }] of image.sectors) {
       this.#durable = resized(this.#durable, sector * this.#sectorBytes + bytes.length);

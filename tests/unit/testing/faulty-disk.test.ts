@@ -64,6 +64,21 @@ describe("FaultyDisk", () => {
     expect(sectors(disk.afterCrash())).toEqual([1, 1]);
   });
 
+  test("a flush that ends after a later sync takes nothing of it back", async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const disk = new FaultyDisk({ sectorBytes: 512, flushDelay: () => promise });
+    const file = disk.open("a");
+    file.write(bytes(512, 1), 0);
+    const flushed = file.flush();
+    file.write(bytes(1_024, 2), 0);
+    file.sync();
+    resolve();
+    await flushed;
+    disk.crash();
+
+    expect(sectors(disk)).toEqual([2, 2]);
+  });
+
   test("a failed sync drops what was written: later syncs of the file fail, and of another handle do not bring it back", () => {
     const disk = new FaultyDisk({ sectorBytes: 512, fates: { kept: 0, lost: 1, garbage: 0 } });
     const file = disk.open("a");
