@@ -60,7 +60,7 @@ export { github, hmac } from "./src/http/ingest/hmac.ts";
 export type { HmacOptions } from "./src/http/ingest/hmac.ts";
 export { standardWebhooks } from "./src/http/ingest/standard-webhooks.ts";
 export type { Verifier, VerifierOptions } from "./src/http/ingest/verifier.ts";
-export type { HeaderRecord, QueryValues, WebhookMessage, WebhookOptions } from "./src/http/ingest/webhook.ts";
+export type { CheckedMap, HeaderRecord, MapNeeded, QueryValues, WebhookMessage, WebhookOptions } from "./src/http/ingest/webhook.ts";
 export type { ErrorFacts, ObservedEvent, Observer, RecordDeadLettered, RecordPlace, RetryScheduled } from "./src/observe/events.ts";
 export { codec } from "./src/record/codec.ts";
 export type { Codec, CodecSpec, Format } from "./src/record/codec.ts";

@@ -4,7 +4,7 @@ import { DefinitionError } from "../base/errors.ts";
 import { defineFeatures, type FeatureAnswer, featureParts, type FeatureParts, type FeatureSet, type FeatureSetOptions, type FeatureShape, type PlainFeatures, type Queryable } from "../feature/feature-set.ts";
 import { type CheckedParse, defineResolver, type Resolver, type ResolverDefinition, type ResolverResult } from "../feature/resolver.ts";
 import { checkListen, isLoopbackHost } from "../http/admin/guard.ts";
-import { defineWebhook, type HeaderRecord, type QueryValues, type WebhookDefinition, type WebhookMessage, type WebhookOptions } from "../http/ingest/webhook.ts";
+import { type CheckedMap, defineWebhook, type HeaderRecord, type QueryValues, type WebhookDefinition, type WebhookMessage, type WebhookOptions } from "../http/ingest/webhook.ts";
 import type { Observer } from "../observe/events.ts";
 import { logger } from "../observe/logger.ts";
 import { textKeys } from "../record/key.ts";
@@ -130,7 +130,7 @@ export interface App extends AsyncDisposable {
    * if (status !== 202 || record?.value !== 12) throw new Error("wanted 202 and a record");
    * ```
    */
-  webhook<Body = unknown, Query = QueryValues, HeaderValues = HeaderRecord, Input = unknown>(path: `/${string}`, options: WebhookOptions<Body, Query, HeaderValues, Input>): Webhook<Body, Query, HeaderValues>;
+  webhook<Body = unknown, Query = QueryValues, HeaderValues = HeaderRecord, Input = unknown>(path: `/${string}`, options: WebhookOptions<Body, Query, HeaderValues, Input> & CheckedMap<NoInfer<Body>, NoInfer<Input>>): Webhook<Body, Query, HeaderValues>;
   /**
    * The records of a source, to work on: each step gives the stream behind it.
    *
@@ -274,7 +274,7 @@ class MillraceApp implements App {
     return defineTopic(this.#defining(), { send: async (topic, value, sendOptions) => (await this.#started()).send(topic, value, sendOptions) }, name, options);
   }
 
-  webhook<Body = unknown, Query = QueryValues, HeaderValues = HeaderRecord, Input = unknown>(path: `/${string}`, options: WebhookOptions<Body, Query, HeaderValues, Input>): Webhook<Body, Query, HeaderValues> {
+  webhook<Body = unknown, Query = QueryValues, HeaderValues = HeaderRecord, Input = unknown>(path: `/${string}`, options: WebhookOptions<Body, Query, HeaderValues, Input> & CheckedMap<NoInfer<Body>, NoInfer<Input>>): Webhook<Body, Query, HeaderValues> {
     const builder = this.#defining();
     const definition = defineWebhook(path, options, (sentence) => builder.fault(sentence));
     const own = options.topic === undefined ? builder.topic(this.#webhookTopic(path)) : null;

@@ -5,7 +5,7 @@ import { tempDirectory } from "../shim/temp.ts";
 
 /** What TypeScript says of a program. */
 export interface Compiled {
-  /** Its errors, one text each, without the place. */
+  /** The errors in it, one text each, without the place. */
   readonly errors: readonly string[];
   /** Types that were made of generic ones: what type checking costs, the same on every machine. */
   readonly instantiations: number;
@@ -41,7 +41,7 @@ export async function compile(program: string): Promise<Compiled> {
     const errors: string[] = [];
     let instantiations = NaN;
     for await (const line of run.lines()) {
-      const error = /error TS\d+: (.*)$/.exec(line);
+      const error = /program\.mts\(\d+,\d+\): error TS\d+: (.*)$/.exec(line);
       if (error !== null) errors.push(error[1]!);
       const counted = /^Instantiations:\s+(\d+)/.exec(line);
       if (counted !== null) instantiations = Number(counted[1]);

@@ -43,6 +43,15 @@ export interface WebhookOptions<Body, Query, HeaderValues, Input> {
   readonly bodyBytesMax?: number;
 }
 
+/** Demanded of a webhook whose topic takes something else than its body. */
+export interface MapNeeded {
+  /** Makes what the topic takes of the request. */
+  readonly map: unknown;
+}
+
+/** What options need besides: `map`, when the schema of the body gives what the topic does not take. A body without a schema is checked by the topic's, request by request. */
+export type CheckedMap<Body, Input> = unknown extends Body ? unknown : [Body] extends [Input] ? unknown : MapNeeded;
+
 /** A checked webhook, its types erased. */
 export interface WebhookDefinition {
   readonly path: string;
