@@ -667,12 +667,13 @@ export class Task implements Stamp {
       this.#judge(unit, failure.error, failure.step);
       return;
     }
-    this.#resolve(unit);
     if (overlay !== null) {
       this.#scope.begin();
       this.#scope.apply(overlay);
       for (const staged of outputs) this.#outputs.write(staged, this);
     } else this.#outputs.settle(this);
+    // After its outputs: they carry the clock that it held back, or they would be late by it.
+    this.#resolve(unit);
     this.#options.stats.processed++;
   }
 
