@@ -5,7 +5,7 @@
  */
 import type { KeyFormat } from "../record/key.ts";
 import { partitionFor } from "../record/partitioner.ts";
-import { packValue, unpackValue } from "../record/value-bytes.ts";
+import { packRow, unpackRow } from "../state/row-bytes.ts";
 import type { StateStorage, StoreSpec } from "../state/storage.ts";
 import type { TopologyNode } from "../topology/node.ts";
 import { requireKey } from "../stream/operators.ts";
@@ -16,8 +16,8 @@ type Online = Readonly<Record<string, readonly [value: unknown, observedAt: numb
 /** The stores of a set: newest values, and history. */
 export function featureStores(entity: string): readonly [online: StoreSpec, history: StoreSpec] {
   return [
-    { name: `${entity}#online`, fingerprint: "features online", pack: packValue, unpack: unpackValue },
-    { name: `${entity}#history`, fingerprint: "features history", pack: packValue, unpack: unpackValue },
+    { name: `${entity}#online`, fingerprint: "features online", pack: packRow, unpack: unpackRow },
+    { name: `${entity}#history`, fingerprint: "features history", pack: packRow, unpack: unpackRow },
   ];
 }
 
@@ -67,13 +67,13 @@ export function readFeatures(
   if (at !== null) {
     for (const name of names) {
       const row = storage.last(space, historyKey(id, name, -TIME_OFFSET), historyKey(id, name, at));
-      if (row !== null) answer[name] = (unpackValue(row.value) as readonly [unknown])[0];
+      if (row !== null) answer[name] = (unpackRow(row.value) as readonly [unknown])[0];
     }
     return answer;
   }
   const bytes = storage.get(space, 0, id);
   if (bytes === null) return answer;
-  const online = unpackValue(bytes) as Online;
+  const online = unpackRow(bytes) as Online;
   for (const name of names) answer[name] = online[name]?.[0] ?? null;
   return answer;
 }

@@ -1,5 +1,6 @@
 /** What user code sees of a record besides its value. */
 import type { RecordCursor } from "./cursor.ts";
+import type { KeyCache } from "./key-cache.ts";
 import { headerText, toHeaders } from "./headers.ts";
 import type { HeaderField } from "./record.ts";
 
@@ -31,6 +32,7 @@ export class RecordView implements RecordMeta<unknown> {
   position: number = -1;
   timestamp: number = 0;
   readonly #decodeKey: ((bytes: Uint8Array) => unknown) | null;
+  readonly #keys: KeyCache | null;
   #cursor: RecordCursor | null = null;
   #key: unknown = null;
   #hasKey = false;
@@ -39,11 +41,12 @@ export class RecordView implements RecordMeta<unknown> {
   #fields: readonly HeaderField[] | null = null;
   #headers: Headers | null = null;
 
-  /** `decodeKey` null: keys are text. */
-  constructor(topic: string, partition: number, decodeKey: ((bytes: Uint8Array) => unknown) | null) {
+  /** `decodeKey` null: keys are text, and `keys` may remember them. */
+  constructor(topic: string, partition: number, decodeKey: ((bytes: Uint8Array) => unknown) | null, keys: KeyCache | null = null) {
     this.topic = topic;
     this.partition = partition;
     this.#decodeKey = decodeKey;
+    this.#keys = keys;
   }
 
   /** Stands for the record the cursor is at. */
@@ -73,7 +76,7 @@ export class RecordView implements RecordMeta<unknown> {
     if (!this.#hasKey) {
       const cursor = this.#cursor;
       if (cursor === null) throw this.#keyFault;
-      if (this.#decodeKey === null) this.#key = cursor.keyText();
+      if (this.#decodeKey === null) this.#key = cursor.keyStart < 0 || this.#keys === null ? cursor.keyText() : this.#keys.read(cursor.bytes, cursor.keyStart, cursor.keyEnd);
       else {
         const bytes = cursor.keyBytes();
         this.#key = bytes === null ? null : this.#decodeKey(bytes);

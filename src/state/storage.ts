@@ -13,6 +13,7 @@ export interface StoreSpec {
   readonly name: string;
   /** What must not change while state is kept, such as the kind and the size of a window. */
   readonly fingerprint: string;
+  /** The bytes are copied at once: they may be good until the next call only. */
   readonly pack: (value: unknown) => Uint8Array;
   readonly unpack: (bytes: Uint8Array) => unknown;
 }

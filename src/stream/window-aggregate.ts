@@ -1,7 +1,7 @@
 /** Aggregates per key and window: one state entry a key and window, said on each change or once when the window closes. */
 import { RecordView, fieldsOf, type RecordMeta } from "../record/meta.ts";
 import type { KeyFormat } from "../record/key.ts";
-import { packValue, unpackValue } from "../record/value-bytes.ts";
+import { packRow, unpackRow } from "../state/row-bytes.ts";
 import type { StoreSpec } from "../state/storage.ts";
 import { type AlignedWindows, firstStart, lastStart } from "../time/aligned.ts";
 import { firstOpenStart, latenessMs } from "../time/lateness.ts";
@@ -37,8 +37,8 @@ export function windowStore({ name, windows, folds }: WindowAggregation): StoreS
   return {
     name,
     fingerprint,
-    pack: isPlain ? packValue : (value) => packValue(each(value as State, (fold, kept) => fold.pack?.(kept) ?? kept)),
-    unpack: isPlain ? unpackValue : (bytes) => each(unpackValue(bytes) as State, (fold, kept) => fold.unpack?.(kept) ?? kept),
+    pack: isPlain ? packRow : (value) => packRow(each(value as State, (fold, kept) => fold.pack?.(kept) ?? kept)),
+    unpack: isPlain ? unpackRow : (bytes) => each(unpackRow(bytes) as State, (fold, kept) => fold.unpack?.(kept) ?? kept),
   };
 }
 

@@ -1,6 +1,7 @@
 /** One input partition of a task: its reader, the record at its head, and its clock. */
 import type { PartitionReader } from "../log/log.ts";
 import { RecordCursor } from "../record/cursor.ts";
+import { KeyCache } from "../record/key-cache.ts";
 import { RecordView } from "../record/meta.ts";
 import { type Entrance, Unit } from "./unit.ts";
 import type { ClockCell, Push, TopicDefinition } from "../topology/node.ts";
@@ -27,6 +28,7 @@ export class Input implements Entrance {
   /** Monotonic ms since when it is known to be read to its end; null: it is not. */
   endSince: number | null = null;
   readonly #reader: PartitionReader;
+  readonly #keys = new KeyCache();
   #hasHead = false;
 
   constructor(topic: TopicDefinition, partition: number, reader: PartitionReader, clock: InputClock, next: Push) {
@@ -41,7 +43,7 @@ export class Input implements Entrance {
   }
 
   newView(): RecordView {
-    return new RecordView(this.topic.name, this.partition, this.topic.key.decode);
+    return new RecordView(this.topic.name, this.partition, this.topic.key.decode, this.#keys);
   }
 
   /** Whether a record is at the head; brings one there if it is at hand. Throws when a batch is damaged. */

@@ -1,6 +1,7 @@
 /** How unresolved records lie in the `pending` store of their task: their bytes, their tries and their clock, never an effect. */
 import { StoreError } from "../base/errors.ts";
 import { packValue, unpackValue } from "../record/value-bytes.ts";
+import { packRow, unpackRow } from "../state/row-bytes.ts";
 import type { StoreSpec } from "../state/storage.ts";
 import type { UnitRecord } from "./unit.ts";
 
@@ -28,7 +29,7 @@ export function pendingStore(subTopology: string): StoreSpec {
 
 /** The store of a sub-topology's clocks. */
 export function clockStore(subTopology: string): StoreSpec {
-  return { name: `${subTopology}#clocks`, fingerprint: "clocks", pack: packValue, unpack: unpackValue };
+  return { name: `${subTopology}#clocks`, fingerprint: "clocks", pack: packRow, unpack: unpackRow };
 }
 
 export function packPending(pending: PendingRecord): Uint8Array {
