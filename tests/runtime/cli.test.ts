@@ -85,7 +85,7 @@ describe("millrace run", () => {
 
     expect(code).toBe(2);
     expect(error.split("\n")).toEqual([
-      'DEFINITION_INVALID: Cannot use app "bad": ',
+      'DEFINITION_INVALID: Cannot use app "bad":',
       expect.stringMatching(/^- partitions of topic "orders" is 0/),
       expect.stringMatching(/^- Topic "orders" is defined twice/),
       expect.stringMatching(/^- aggregate\(\) of window "orders-tumbling-60000" got no aggregators/),
