@@ -127,10 +127,11 @@ class Steps<K, V> implements Stream<K, V> {
     const { builder, name, origin, keyOf } = this.#parts;
     if (keyOf !== null && keyOf === (key as unknown)) return this.groupByKey() as unknown as Stream<G, V>;
     const group = options.name ?? `${name}-by`;
-    const topic = builder.topic(
-      madeTopic({ name: `${builder.app}-${group}-repartition`, key: anyKeys, origin, isInternal: true, carriesClock: true, partitions: options.partitions ?? null }),
-    );
-    this.#add({ kind: "groupBy", name: group, build: rekeyStep(topic, key, anyKeys), writes: topic });
+    const made = madeTopic({ name: `${builder.app}-${group}-repartition`, key: anyKeys, origin, isInternal: true, carriesClock: true, partitions: options.partitions ?? null });
+    const taken = builder.findTopic(made.name);
+    if (taken !== undefined) builder.fault(`Two groupBy() would write the topic "${made.name}": give one of them a name of its own`);
+    const topic = taken ?? builder.topic(made);
+    this.#add({ kind: "groupBy", name: builder.freeName(group), build: rekeyStep(topic, key, anyKeys), writes: topic });
     return streamOf(viewOf<G, V>(builder, topic));
   }
 

@@ -82,13 +82,13 @@ export class TopologyBuilder {
     return this.add(node);
   }
 
-  /** Adds a step. A second stateful one of the same name is a fault; stateless ones are numbered by their caller. */
+  /** Adds a step. A second one of the same name is a fault: state, policies and dead letters go by it. A source is named after its topic; steps without state are numbered by their caller. */
   add(node: TopologyNode): TopologyNode {
     this.#checkOpen();
     const before = this.#names.get(node.name) ?? 0;
     this.#names.set(node.name, before + 1);
     if (before > 0) {
-      this.fault(`Two steps are named "${node.name}" and would share their state: give one of them a name of its own`);
+      this.fault(`Two steps are named "${node.name}": give one of them a name of its own`);
     }
     this.#nodes.push(node);
     return node;

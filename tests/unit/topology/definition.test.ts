@@ -69,7 +69,7 @@ const unusable: readonly (readonly [name: string, define: (app: App) => void, se
       const topic = app.topic("t");
       for (let i = 0; i < 2; i++) app.stream(topic).groupByKey().window(tumbling("1m")).aggregate({ n: count() });
     },
-    'Two steps are named "t-tumbling-60000" and would share their state: give one of them a name of its own',
+    'Two steps are named "t-tumbling-60000": give one of them a name of its own',
   ],
   [
     "two resolvers of one name",
@@ -78,7 +78,7 @@ const unusable: readonly (readonly [name: string, define: (app: App) => void, se
       const set = app.features("s", { n: v.number() });
       for (let i = 0; i < 2; i++) app.resolver("r", { source: topic, output: set }, (n) => set.of("a", { n }));
     },
-    'Two steps are named "r" and would share their state: give one of them a name of its own',
+    'Two steps are named "r": give one of them a name of its own',
   ],
   ["an unknown feature in a pick", (app) => void app.features("s", { n: v.number() }).pick(untyped("m")), 'Features "s" have no "m": there are n'],
   ["no features", (app) => void app.features("s", {}), 'Features "s" are empty, wanted at least one'],
