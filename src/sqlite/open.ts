@@ -37,11 +37,12 @@ export async function openDatabase(runtime: Runtime, disk: Disk, path: string, o
   let vfs: Vfs | null = null;
   let connection: Connection | null = null;
   try {
-    checkFiles(disk, path);
+    const hasWal = checkFiles(disk, path);
     const engine = new Engine(sqlite, runtime, memoryBytesMax);
     vfs = new Vfs({ engine, disk, runtime, module: shim, checksums });
     connection = new Connection(engine, vfs, path, lock);
     configure(connection, options);
+    if (hasWal) settleWal(connection, path);
     return connection;
   } catch (error) {
     abandon(connection, vfs);
@@ -61,10 +62,10 @@ function checkOptions(options: DatabaseOptions): void {
   if (faults.length > 0) throw new DefinitionError(`Cannot open a database: ${faults.join("; ")}`, { code: "OPTION_INVALID", faults });
 }
 
-/** SQLite would take a WAL without its file for left-overs and delete it. */
-function checkFiles(disk: Disk, path: string): void {
+/** Whether there is a WAL. SQLite would take one without its file for left-overs and delete it. */
+function checkFiles(disk: Disk, path: string): boolean {
   const walSize = sizeOf(disk, `${path}-wal`);
-  if (walSize === 0 || sizeOf(disk, path) > 0) return;
+  if (walSize === 0 || sizeOf(disk, path) > 0) return walSize > 0;
   throw new StoreError("STORE_CORRUPT", `Cannot open "${path}": the file is empty or gone, but its log "${path}-wal" has ${walSize} bytes`, { details: { path, walSize } });
 }
 
@@ -92,6 +93,21 @@ function configure(connection: Connection, options: OpenDatabaseOptions): void {
   connection.exec(`PRAGMA wal_autocheckpoint=${Math.max(1, Math.ceil(checkpointBytes / actualPageBytes))}`);
   // Reads page 1 and the schema, so that damage is found here.
   pragma(connection, "schema_version");
+}
+
+/**
+ * Moves what an earlier process left in the WAL into the file, so that a new WAL begins. Going on behind the last frame would not do: where a loss of power took the frame that pads the last
+ * commit, the next one would be written into the sector that the commit ends in, and a second loss of power would take both.
+ */
+function settleWal(connection: Connection, path: string): void {
+  const statement = connection.prepare("PRAGMA wal_checkpoint(PASSIVE)");
+  try {
+    const isDone = statement.step() && statement.number(0) === 0 && statement.number(1) === statement.number(2);
+    statement.reset();
+    if (!isDone) throw new StoreError("SQLITE_FAILED", `Cannot open "${path}": what is in its log cannot be moved into the file`, { details: { path } });
+  } finally {
+    statement.finalize();
+  }
 }
 
 function expectPragma(connection: Connection, setting: string, wanted: string): void {
