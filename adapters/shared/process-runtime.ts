@@ -1,12 +1,14 @@
 /**
  * What Node, Bun and Deno share of the `Runtime` contract, by Web APIs and the modules of Node that all three have. Each adapter adds its name, its HTTP server and its lock.
  */
+import { Buffer } from "node:buffer";
 import * as fs from "node:fs";
 import { createRequire } from "node:module";
 import * as path from "node:path";
 import process from "node:process";
 import { setImmediate } from "node:timers";
 import { ExternalError, messageOf } from "../../src/base/errors.ts";
+import { useUtf8Slice } from "../../src/record/utf8.ts";
 import type { Runtime, ServeOptions, Server } from "../../src/runtime/runtime.ts";
 import { webBase } from "../../src/runtime/web.ts";
 import { FileDisk } from "./file-disk.ts";
@@ -20,6 +22,10 @@ export interface ProcessHost {
   serve(options: ServeOptions): Promise<Server>;
   readonly openGuard: LockHost["openGuard"];
 }
+
+// Node, Bun and Deno have it on every Buffer; the types of Node leave it out.
+const { utf8Slice } = Buffer.prototype as unknown as { utf8Slice(this: Uint8Array, start: number, end: number): string };
+useUtf8Slice((bytes, start, end) => utf8Slice.call(bytes, start, end));
 
 const modules = new Map<"sqlite" | "vfs", Promise<WebAssembly.Module>>();
 

@@ -11,6 +11,17 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const strictDecoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
+/** Reads bytes as UTF-8 as `TextDecoder` does with a byte order mark kept and damage as U+FFFD. */
+export type Utf8Slice = (bytes: Uint8Array, start: number, end: number) => string;
+
+/** A host's own way, where it has a quicker one than a `TextDecoder` over a view: half of the time of a short value. */
+let hostSlice: Utf8Slice | null = null;
+
+/** Lets a host's adapter put its own reader here. It must give what `TextDecoder` gives. */
+export function useUtf8Slice(slice: Utf8Slice): void {
+  hostSlice = slice;
+}
+
 /** Writes text at `at` and returns where it ends; there must be room for three bytes a UTF-16 unit. Lone surrogates become U+FFFD. */
 export function writeUtf8(bytes: Uint8Array, at: number, text: string): number {
   const length = text.length;
@@ -29,12 +40,11 @@ export function readUtf8(bytes: Uint8Array, start: number, end: number): string 
     const text = readShortAscii(bytes, start, end);
     if (text !== null) return text;
   }
-  const part = start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end);
   // A strict decoder costs three times as much on Deno, so only text that may be damaged goes through it.
-  const text = decoder.decode(part);
+  const text = hostSlice === null ? decoder.decode(bytes.subarray(start, end)) : hostSlice(bytes, start, end);
   if (!text.includes("\ufffd")) return text;
   try {
-    return strictDecoder.decode(part);
+    return strictDecoder.decode(bytes.subarray(start, end));
   } catch (cause) {
     throw new DecodeError("CODEC_FAILED", `Cannot read ${end - start} bytes as text: they are not UTF-8`, { cause });
   }
