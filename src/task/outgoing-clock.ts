@@ -15,12 +15,13 @@ interface Said {
 /** The clocks one task says. */
 export class CarriedClocks {
   readonly #writer: ClockWriter;
-  readonly #intervalMs: number;
+  /** Pause between clock-only records to one partition, ms. */
+  readonly intervalMs: number;
   readonly #said = new Map<TopicOutput, Said>();
 
   constructor(writer: ClockWriter, intervalMs: number) {
     this.#writer = writer;
-    this.#intervalMs = intervalMs;
+    this.intervalMs = intervalMs;
   }
 
   /** An output whose records carry `clock`; with several, the least. */
@@ -38,7 +39,7 @@ export class CarriedClocks {
     const said = this.#said.get(output);
     if (said === undefined) return headers;
     const value = least(said);
-    if (!isNews(value, said.values[partition]!)) return headers;
+    if (!isWorthSaying(value, said.values[partition]!, false)) return headers;
     said.values[partition] = value;
     const field = this.#writer.field(value);
     return headers === null ? [field] : [...headers, field];
@@ -50,9 +51,7 @@ export class CarriedClocks {
     for (const [output, said] of this.#said) {
       const value = least(said);
       for (let partition = 0; partition < output.partitions; partition++) {
-        const before = said.values[partition]!;
-        const isWorthIt = isNews(value, before) || (isIdle && value === -Infinity && before === -Infinity);
-        if (!isWorthIt || now - said.at[partition]! < this.#intervalMs) continue;
+        if (!isWorthSaying(value, said.values[partition]!, isIdle) || now - said.at[partition]! < this.intervalMs) continue;
         const clock = value === -Infinity ? NaN : value;
         said.values[partition] = clock;
         said.at[partition] = now;
@@ -61,22 +60,30 @@ export class CarriedClocks {
     }
   }
 
-  /** Monotonic ms at which a clock may be said that is not; Infinity when all is said. */
-  nextAt(): number {
+  /** The least clock there is to say; Infinity without readers. */
+  get least(): number {
+    let value = Infinity;
+    for (const said of this.#said.values()) value = Math.min(value, least(said));
+    return value;
+  }
+
+  /** Monotonic ms at which a clock should be said that is not; Infinity when all is said. Of an idle writer's clock, which goes on by itself, nobody wants to hear before `awaited`. */
+  nextAt(isIdle: boolean, awaited: number): number {
     let at = Infinity;
     for (const said of this.#said.values()) {
       const value = least(said);
+      if (isIdle && value > -Infinity && value < awaited) continue;
       for (let partition = 0; partition < said.values.length; partition++) {
-        if (isNews(value, said.values[partition]!)) at = Math.min(at, said.at[partition]! + this.#intervalMs);
+        if (isWorthSaying(value, said.values[partition]!, isIdle)) at = Math.min(at, said.at[partition]! + this.intervalMs);
       }
     }
     return at;
   }
 }
 
-/** Any clock is news to who was told that there is none (NaN). */
-function isNews(value: number, before: number): boolean {
-  return value > -Infinity && !(value <= before);
+/** Whether a partition should hear of a clock: when it moved (any clock is news to who was told that there is none, NaN), or that the writer is idle and has none. */
+function isWorthSaying(value: number, before: number, isIdle: boolean): boolean {
+  return value > -Infinity ? !(value <= before) : isIdle && before === -Infinity;
 }
 
 function least(said: Said): number {

@@ -233,12 +233,27 @@ export class Task implements Stamp {
     this.#gone.length = 0;
     for (const unit of this.#units) this.#storeUnit(unit);
     this.#saveClocks();
-    this.#carried.sayClocks(this.#outputs, this.inputs.every((input) => this.#idleMs(input) !== null), this.#runtime);
+    this.#carried.sayClocks(this.#outputs, this.#isIdle(), this.#runtime);
   }
 
-  /** Monotonic ms at which a clock may be said that is not; Infinity when all is said. */
-  nextClockAt(): number {
-    return this.#carried.nextAt();
+  /** The clock at which something is due here that waits for the clocks of other tasks; Infinity when nothing does. */
+  awaitedClock(): number {
+    return this.inputs.some(({ clock }) => clock.isCarried) ? this.#operators.dueAt() : Infinity;
+  }
+
+  /** Monotonic ms at which a clock should be said; Infinity when none should. `awaited`: the least clock that any task waits for. */
+  nextClockAt(awaited: number): number {
+    const isIdle = this.#isIdle();
+    const at = this.#carried.nextAt(isIdle, awaited);
+    if (at < Infinity || !isIdle || awaited === Infinity || this.inputs.some((input) => input.clock.isHeld)) return at;
+    // It goes on by itself, but only a step looks at it: one when it gets there, then one an interval, for steps in between may lag by their grace.
+    const clock = this.#carried.least;
+    if (!Number.isFinite(clock)) return Infinity;
+    return this.#runtime.monotonic() + (clock < awaited ? Math.max(1, awaited - clock) : Math.max(1, this.#carried.intervalMs));
+  }
+
+  #isIdle(): boolean {
+    return this.inputs.every((input) => this.#idleMs(input) !== null);
   }
 
   /** Writes state; inside of the commit. */
@@ -786,7 +801,7 @@ export class Task implements Stamp {
     }
     const due = this.#operators.dueAt();
     // A clock that an unresolved record holds goes on when that is resolved.
-    if (at === Infinity && due < Infinity && this.inputs.every((input) => !input.clock.isHeld && this.#idleMs(input) !== null)) {
+    if (at === Infinity && due < Infinity && this.#isIdle() && this.inputs.every((input) => !input.clock.isHeld)) {
       at = this.#runtime.monotonic() + Math.max(1, due - this.clock.safe);
     }
     return at;

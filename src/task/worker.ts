@@ -404,7 +404,10 @@ export class Worker {
   #isCommitTime(): boolean {
     if (this.#commitDeadline !== null) return true;
     const now = this.#runtime.monotonic();
-    if (!this.#hasSomethingToCommit()) return this.#tasks.some((task) => task.nextClockAt() <= now);
+    if (!this.#hasSomethingToCommit()) {
+      const awaited = this.#awaitedClock();
+      return this.#tasks.some((task) => task.nextClockAt(awaited) <= now);
+    }
     if (now - this.#lastCommitAt >= (this.#options.commitIntervalMs ?? 100)) return true;
     if (this.#takenSinceCommit >= (this.#options.commitRecords ?? Infinity)) return true;
     return this.#uncommittedBytes() >= (this.#options.uncommittedBytesMax ?? 67_108_864);
@@ -553,8 +556,14 @@ export class Worker {
     const hasSomethingToCommit = this.#hasSomethingToCommit();
     let at = hasSomethingToCommit ? this.#lastCommitAt + (this.#options.commitIntervalMs ?? 100) : Infinity;
     // A clock goes with the commit that comes anyway; only without one is it a reason of its own.
-    for (const task of this.#tasks) at = Math.min(at, task.nextWakeAt(), hasSomethingToCommit ? Infinity : task.nextClockAt());
+    const awaited = hasSomethingToCommit ? Infinity : this.#awaitedClock();
+    for (const task of this.#tasks) at = Math.min(at, task.nextWakeAt(), hasSomethingToCommit ? Infinity : task.nextClockAt(awaited));
     return { idle: true, nextWakeAt: at };
+  }
+
+  /** The least clock that a task waits for which others have to say. */
+  #awaitedClock(): number {
+    return this.#tasks.reduce((least, task) => Math.min(least, task.awaitedClock()), Infinity);
   }
 
   #wake(): void {
