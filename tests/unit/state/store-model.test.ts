@@ -247,3 +247,37 @@ test("StateStore drain() goes through a bucket larger than it reads at once, in 
   expect([store.nextTime, storage.has(storage.space(SPEC, 0), 10)]).toEqual([Infinity, false]);
   database.close();
 });
+
+test("EffectScope keeps the entries of a record under way in the cache: what it writes is read when it is done, over commits and evictions", async () => {
+  const database = await openDatabase(runtime, memoryDisk(), "state.db");
+  const storage = new StateStorage(database);
+  const scope = new EffectScope();
+  let store!: StateStore;
+  storage.transaction(() => store = new StateStore(storage, scope, SPEC, 0));
+  const commit = (): void => {
+    storage.transaction(() => void store.flush());
+    store.committed();
+    store.evict(0);
+  };
+  for (const key of ["before", "after"]) store.set(0, key, 1);
+  commit();
+
+  scope.begin();
+  store.set(0, "before", 2);
+  const overlay = scope.detach();
+  scope.enter(overlay);
+  store.set(0, "after", 2);
+  store.set(0, "new", 2);
+  scope.enter(null);
+  commit();
+  const during = ["before", "after", "new"].map((key) => store.get(0, key));
+  commit();
+  scope.begin();
+  scope.apply(overlay);
+  const done = ["before", "after", "new"].map((key) => store.get(0, key));
+  commit();
+
+  expect([during, done, store.cachedBytes]).toEqual([[1, 1, undefined], [2, 2, 2], 0]);
+  expect(["before", "after", "new"].map((key) => store.get(0, key))).toEqual([2, 2, 2]);
+  database.close();
+});

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { count, createApp, embedded, retryLater, sum, tumbling } from "../../../mod.ts";
 import type { App, AppOptions, Topic, TopicOptions } from "../../../mod.ts";
+import { internalsOf } from "../../../src/app/app.ts";
 import { memoryDisk } from "../../../src/runtime/memory-disk.ts";
 import { gate, open, recordsOf, runtimeOf, START, valuesOf } from "./harness.ts";
 import type { Stand } from "./harness.ts";
@@ -144,6 +145,23 @@ describe("the clock of a task", () => {
     await stand.crash();
   });
 
+  test("F26 a restart keeps the clock of each partition: one that has nothing more to say holds nobody back", async () => {
+    const { app, input } = setUp({ partitions: 2 });
+    app.stream(input).merge(app.topic<string, In>("quiet")).window(tumbling(10)).aggregate({ n: count() }).to("out");
+    const quiet = internalsOf(app).builder.findTopic("quiet")!;
+    const stand = await open(app);
+
+    await send(input, ["a", 5, 0], ["a", 500, 0]);
+    await stand.append(quiet.name, [{ key: "q", value: JSON.stringify({ k: "q", v: 1, at: 0 }), timestamp: 1_000 }]);
+    await stand.drain();
+    await stand.restart();
+    await send(input, ["a", 2_000, 0]);
+    await stand.drain();
+
+    expect(said(stand)).toEqual(["a 0 1", "a 500 1"]);
+    await stand.crash();
+  });
+
   test("a crash before the commit takes the clock back with everything else", async () => {
     const { app, input } = setUp();
     app.stream(input).groupByKey().window(tumbling(10)).aggregate({ n: count() }).to("out");
@@ -234,14 +252,14 @@ describe("records under way", () => {
     for (const how of ["async", "retry", "restart"] as const) {
       const { app, input } = setUp();
       let tries = 0;
-      app.stream(input).groupByKey().window(tumbling(10)).aggregate({ n: count() }).map((window) => {
+      app.stream(input).groupByKey().window(tumbling(10, { grace: 100 })).aggregate({ n: count() }).map((window) => {
         if (how === "async") return Promise.resolve(window.value);
         if (tries++ < 1) throw retryLater("1m");
         return window.value;
       }).window(tumbling(60), { name: "second" }).aggregate({ n: sum((value) => value.n) }).to("out");
       const stand = await open(app);
 
-      await send(input, ["a", 5], ["a", 15], ["a", 16], ["a", 70], ["a", 1_000]);
+      await send(input, ["a", 5], ["a", 15], ["a", 16], ["a", 70], ["b", 1_000]);
       await stand.drain();
       if (how === "restart") await stand.restart();
       await stand.advance(60_000);
@@ -250,6 +268,102 @@ describe("records under way", () => {
       expect([how, said(stand), stand.engine.worker.stats.late]).toEqual([how, ["a 0 3", "a 60 1"], 0]);
       await stand.crash();
     }
+  });
+
+  test("a record that waits behind one of its key is judged, and judges others, as if all had run in turn", async () => {
+    const { app, input } = setUp();
+    let tries = 0;
+    app.stream(input).map((value) => {
+      if (value.v === 2 && tries++ === 0) throw retryLater("1m");
+      return value;
+    }).groupByKey().window(tumbling(10)).aggregate({ n: count() }).to("out");
+    const stand = await open(app);
+
+    await input.send({ k: "a", v: 2, at: 5 });
+    await send(input, ["a", 30], ["b", 7], ["b", 500]);
+    await stand.drain();
+    await stand.advance(60_000);
+    await stand.drain();
+
+    expect(said(stand).sort()).toEqual(["a 0 1", "a 30 1"]);
+    expect(recordsOf(stand.log, "in-late").map(({ headers }) => [headers["mr-position"], headers["mr-lateness-ms"]])).toEqual([["2", "23"]]);
+    await stand.crash();
+  });
+
+  test("what one record that waits holds open stays open when an earlier one is done", async () => {
+    const { app, input } = setUp();
+    const tries = new Map<number, number>();
+    app.stream(input).map((value) => {
+      const attempt = (tries.get(value.v) ?? 0) + 1;
+      tries.set(value.v, attempt);
+      if (value.v > 1 && attempt === 1) throw retryLater(value.v === 2 ? "1m" : "2m");
+      return value;
+    }).groupByKey().window(tumbling(10)).aggregate({ n: count() }).to("out");
+    const stand = await open(app);
+
+    await send(input, ["x", 15]);
+    await input.send({ k: "y", v: 2, at: 25 });
+    await send(input, ["u", 26]);
+    await input.send({ k: "w", v: 3, at: 30 });
+    await send(input, ["v", 35], ["z", 500]);
+    await stand.drain();
+    const all = said(stand);
+    await stand.advance(60_000);
+    await stand.drain();
+    const between = said(stand);
+    await stand.advance(60_000);
+    await stand.drain();
+
+    expect([all, between, said(stand).sort()]).toEqual([[], ["x 10 1"], ["u 20 1", "v 30 1", "w 30 1", "x 10 1", "y 20 1"]]);
+    await stand.crash();
+  });
+
+  test("a record that was under way at a commit, and is given up after a crash, has not moved the clock", async () => {
+    const { app, input } = setUp({}, { errors: { retry: false } });
+    const never = gate();
+    let runs = 0;
+    app.stream(input).map(async (value) => {
+      if (value.v !== 2) return value;
+      if (++runs === 1) await never.promise;
+      throw new Error("given up");
+    }).groupByKey().window(tumbling(10)).aggregate({ n: count() }).to("out");
+    const stand = await open(app);
+
+    await send(input, ["a", 5]);
+    await stand.drain();
+    await input.send({ k: "b", v: 2, at: 900 });
+    await stand.settle();
+    await stand.engine.worker.commit();
+    await stand.restart();
+    await stand.drain();
+    await send(input, ["a", 6], ["a", 20]);
+    await stand.drain();
+
+    expect([said(stand), stand.engine.worker.stats.late, recordsOf(stand.log, "in-dlq").length]).toEqual([["a 0 2"], 0, 1]);
+    await stand.crash();
+  });
+
+  test("a result that waits holds back the clock that is said behind its step", async () => {
+    const { app, input } = setUp();
+    let tries = 0;
+    app.stream(input).groupByKey().window(tumbling(10)).aggregate({ n: count() }).map((window) => {
+      if (window.key === "a" && tries++ === 0) throw retryLater("1m");
+      return window.value;
+    }).groupBy(() => "all", { name: "all" }).window(tumbling(60)).aggregate({ n: sum((value) => value.n) }).to("out");
+    const stand = await open(app);
+
+    await send(input, ["a", 5], ["c", 5], ["b", 1_000]);
+    await stand.drain();
+    await stand.advance(5_000);
+    await stand.drain();
+    const held = said(stand);
+    await stand.advance(60_000);
+    await stand.drain();
+    await stand.advance(1_000);
+    await stand.drain();
+
+    expect([held, said(stand), stand.engine.worker.stats.late]).toEqual([[], ["all 0 2"], 0]);
+    await stand.crash();
   });
 
   test("results are handled one at a time, in the order of their windows", async () => {
@@ -338,6 +452,18 @@ describe("clocks carried over a repartition", () => {
     await stand.crash();
   });
 
+  test("a record carries its writer's clock only where that has moved", async () => {
+    const { app, input } = setUp();
+    app.stream(input).groupBy((value) => value.k).to("out");
+    const stand = await open(app);
+
+    await send(input, ...[1, 1, 1, 5, 3, 5].map((at) => ["a", at] as const));
+    await stand.drain();
+
+    expect(recordsOf(stand.log, "t-in-by-repartition").map(({ headers }) => "mr-clock" in headers)).toEqual([true, false, false, true, false, false]);
+    await stand.crash();
+  });
+
   test("a clock outlives the record that brought it, when that record is given up", async () => {
     const { app, input } = setUp({}, { errors: { retry: false } });
     app.stream(input).groupBy((value) => value.k).map((value) => {
@@ -356,6 +482,25 @@ describe("clocks carried over a repartition", () => {
     await stand.crash();
   });
 
+  test("a clock-only record reaches a reader in its turn: nothing before it is late by it", async () => {
+    const { app, input } = setUp();
+    app.stream(input).groupBy((value) => value.k, { partitions: 2 }).window(tumbling(10)).aggregate({ n: count() }).to("out");
+    const stand = await open(app);
+
+    for (let at = 0; at < 40; at += 5) {
+      await send(input, [at % 10 === 0 ? "a" : "k1", at]);
+      await stand.drain();
+      await stand.advance(1_000);
+    }
+    await send(input, ["a", 100], ["k1", 100]);
+    await stand.drain();
+    await stand.advance(1_000);
+    await stand.drain();
+
+    expect([said(stand).sort(), stand.engine.worker.stats.late]).toEqual([[0, 10, 20, 30].flatMap((start) => [`a ${start} 1`, `k1 ${start} 1`]).sort(), 0]);
+    await stand.crash();
+  });
+
   test("F29 a writer that was idle from the start is heard once it has something", async () => {
     const { app, input } = setUp();
     const other = app.topic<string, In>("other");
@@ -363,6 +508,7 @@ describe("clocks carried over a repartition", () => {
     app.stream(input).groupBy((value) => value.k).window(tumbling(10)).aggregate({ n: count() }).to("out");
     const stand = await open(app, { worker: { idleTimeoutMs: 1_000 } });
 
+    await stand.settle();
     await stand.advance(5_000);
     await other.send({ k: "x", v: 1, at: 1 });
     await stand.drain();
