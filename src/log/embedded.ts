@@ -263,6 +263,7 @@ class EmbeddedLog implements Log {
       this.#tables.commit();
     } catch (thrown) {
       this.#rollback();
+      if (!this.database.isTrusted) this.#break(thrown);
       if (isStreamError(thrown) && comesThrough(thrown)) throw thrown;
       throw failed(code, NAME, call, thrown);
     }
@@ -281,8 +282,10 @@ class EmbeddedLog implements Log {
     }
   }
 
+  /** Readers are told, as of records: whoever only waits for them would never hear of it. */
   #break(cause: unknown): StreamError {
     this.#failure ??= { cause };
+    for (const partition of this.#partitions.values()) for (const arrival of partition.arrivals) arrival.notify();
     return broken(NAME, "go on", cause);
   }
 

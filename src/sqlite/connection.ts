@@ -45,6 +45,10 @@ export class Connection implements Database, StatementOwner {
     return this.#pointer !== 0 && this.engine.sqlite.sqlite3_get_autocommit(this.#pointer) === 0;
   }
 
+  get isTrusted(): boolean {
+    return this.#vfs.fatal === null;
+  }
+
   get memoryBytes(): number {
     return this.engine.memoryBytes;
   }

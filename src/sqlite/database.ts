@@ -34,6 +34,8 @@ export interface Database {
   changes(): number;
   /** Whether a transaction is open. A statement that fails for the disk's or the memory's sake may have ended it, undoing all of it. */
   readonly inTransaction: boolean;
+  /** False after a sync or flush that failed, or damage in the log: then only opening it again can tell what is there. */
+  readonly isTrusted: boolean;
   /** Everything committed before the call is durable when it fulfils; calls under way share one flush of the device. */
   flush(): Promise<void>;
   /** Moves the WAL into the file, as far as it goes. */
