@@ -1,0 +1,152 @@
+/**
+ * What must come out of a simulated run, computed by brute force from the input as it lies in the log, in its order. Knows the semantics and the genes, and nothing of the engine.
+ */
+import type { Genes, WindowGenes } from "./genes.ts";
+import type { Item, Spend } from "./shop.ts";
+import { isCounted, isResolved, type Value, type World } from "./world.ts";
+
+/** A record of the input, as it lies in the log. */
+export interface LoggedInput {
+  readonly topic: string;
+  readonly partition: number;
+  readonly position: number;
+  readonly id: string;
+  readonly key: string | null;
+  /** null: a tombstone. */
+  readonly value: Value | null;
+  readonly timestamp: number;
+}
+
+/** The result of a window, or one of its updates. */
+export interface ExpectedResult extends Spend {
+  readonly key: string;
+  readonly start: number;
+  readonly end: number;
+  readonly timestamp: number;
+}
+
+/** A record that is late for some windows of a step. */
+export interface ExpectedLate {
+  readonly step: string;
+  readonly id: string;
+  readonly missed: readonly number[];
+}
+
+/** What must come out. */
+export interface Expected {
+  /** By topic: ids under each key, in the order of the log. */
+  readonly plain: ReadonlyMap<string, ReadonlyMap<string, readonly string[]>>;
+  /** By key and start: all updates in order, or the one result. */
+  readonly spend: ReadonlyMap<string, readonly ExpectedResult[]>;
+  readonly groups: ReadonlyMap<string, readonly ExpectedResult[]>;
+  readonly late: readonly ExpectedLate[];
+  /** Ids of records, and `key@start` of results, that are given up. */
+  readonly dead: ReadonlySet<string>;
+  /** By entity: the ids of its newest observations, of which one must be kept. */
+  readonly features: ReadonlyMap<string, ReadonlySet<string>>;
+}
+
+/** A record on its way into a window, with the clock it is judged by. */
+interface Counted {
+  readonly id: string;
+  readonly key: string;
+  /** null: a tombstone, which counts and adds nothing. */
+  readonly item: Item | null;
+  readonly timestamp: number;
+  readonly clock: number;
+}
+
+/** Computes it. `events` and `others` hold all partitions, each in the order of positions. */
+export function expectedOf(genes: Genes, world: World, events: readonly LoggedInput[], others: readonly LoggedInput[]): Expected {
+  const plain = new Map<string, Map<string, string[]>>();
+  const dead = new Set<string>();
+  const features = new Map<string, { at: number; ids: Set<string> }>();
+  const spending: Counted[] = [], grouping: Counted[] = [];
+  const say = (topic: string, record: LoggedInput): void => push(mapOf(plain, topic), record.key ?? "", record.id);
+  const clocks = new Map<number, number>();
+
+  for (const record of events) {
+    const { id, key, value, timestamp, partition } = record;
+    // Without a key the whole record is left out where a step needs one: its other effects too.
+    if (key === null && genes.window !== null && (value === null || isCounted(value))) continue;
+    if (world.fateOf(id).times === Infinity) {
+      dead.add(id);
+      continue;
+    }
+    const largest = Math.max(clocks.get(partition) ?? -Infinity, timestamp);
+    clocks.set(partition, largest);
+    const clock = largest - genes.watermarkDelayMs;
+    say("seen", record);
+    if (genes.merge) say("merged", record);
+    if (genes.enrich && (value === null || !world.isSkipped("enrich", id))) say("enriched", record);
+    if (genes.window !== null && (value === null || isCounted(value))) spending.push({ id, key: key!, item: value === null ? null : { id, amount: value.amount }, timestamp, clock });
+    if (value === null) continue;
+    if (genes.groups !== null) grouping.push({ id, key: value.group, item: { id, amount: value.amount }, timestamp, clock });
+    if (genes.branch) say(value.amount > 60 ? "large" : value.amount > 30 ? "middle" : "rest", record);
+    if (genes.resolver !== null && isResolved(value)) observe(features, genes.resolver === "key" ? key ?? "nobody" : value.group, value);
+  }
+  if (genes.merge) for (const record of others) say("merged", record);
+
+  const late: ExpectedLate[] = [];
+  const spend = genes.window === null ? new Map<string, ExpectedResult[]>() : windowed(genes.window, "spend", spending, late);
+  const groups = genes.groups === null ? new Map<string, ExpectedResult[]>() : windowed(genes.groups, "groups-window", grouping, late);
+  const isFailing = genes.after && genes.window?.emit === "close";
+  for (const [place, [result]] of spend) {
+    if (!isFailing || world.fateOfResult(result!.key, result!.start).times < Infinity) continue;
+    spend.delete(place);
+    dead.add(place);
+  }
+  return { plain, spend, groups, late, dead, features: new Map([...features].map(([entity, { ids }]) => [entity, ids])) };
+}
+
+/** Windows of a step; what is open at the end, and not said before, is left out. */
+function windowed(window: WindowGenes, step: string, records: readonly Counted[], late: ExpectedLate[]): Map<string, ExpectedResult[]> {
+  const { sizeMs, advanceMs, offsetMs, graceMs, emit } = window;
+  const open = new Map<string, ExpectedResult[]>();
+  for (const { id, key, item, timestamp, clock } of records) {
+    const missed: number[] = [];
+    for (let start = Math.floor((timestamp - offsetMs) / advanceMs) * advanceMs + offsetMs; start > timestamp - sizeMs; start -= advanceMs) {
+      const end = start + sizeMs;
+      if (end <= clock - graceMs) {
+        missed.unshift(start);
+        continue;
+      }
+      const updates = listOf(open, `${key}@${start}`);
+      const before = updates.at(-1) ?? { n: 0, total: 0, items: [], timestamp: -Infinity };
+      updates.push({
+        key,
+        start,
+        end,
+        n: before.n + 1,
+        total: before.total + (item?.amount ?? 0),
+        items: item === null ? before.items : [...before.items, item],
+        timestamp: Math.max(before.timestamp, timestamp),
+      });
+    }
+    if (missed.length > 0) late.push({ step, id, missed });
+  }
+  if (emit === "update") return open;
+  return new Map([...open].filter(([, updates]) => !updates[0]!.key.startsWith("last")).map(([place, updates]) => [place, [updates.at(-1)!]]));
+}
+
+function observe(features: Map<string, { at: number; ids: Set<string> }>, entity: string, { id, at }: Value): void {
+  const known = features.get(entity);
+  if (known === undefined || at > known.at) features.set(entity, { at, ids: new Set([id]) });
+  else if (at === known.at) known.ids.add(id);
+}
+
+function mapOf<V>(maps: Map<string, Map<string, V>>, name: string): Map<string, V> {
+  let map = maps.get(name);
+  if (map === undefined) maps.set(name, map = new Map());
+  return map;
+}
+
+function listOf<V>(lists: Map<string, V[]>, name: string): V[] {
+  let list = lists.get(name);
+  if (list === undefined) lists.set(name, list = []);
+  return list;
+}
+
+function push<V>(lists: Map<string, V[]>, name: string, value: V): void {
+  listOf(lists, name).push(value);
+}
