@@ -127,7 +127,9 @@ class Steps<K, V> implements Stream<K, V> {
     const { builder, name, origin, keyOf } = this.#parts;
     if (keyOf !== null && keyOf === (key as unknown)) return this.groupByKey() as unknown as Stream<G, V>;
     const group = options.name ?? `${name}-by`;
-    const made = madeTopic({ name: `${builder.app}-${group}-repartition`, key: anyKeys, origin, isInternal: true, carriesClock: true, partitions: options.partitions ?? null });
+    const between = madeTopic({ name: `${builder.app}-${group}-repartition`, key: anyKeys, origin, isInternal: true, carriesClock: true, partitions: options.partitions ?? null });
+    // Its records are still those of the source, and so is their policy.
+    const made = { ...between, policy: builder.findTopic(origin)?.policy ?? null };
     const taken = builder.findTopic(made.name);
     if (taken !== undefined) builder.fault(`Two groupBy() would write the topic "${made.name}": give one of them a name of its own`);
     const topic = taken ?? builder.topic(made);

@@ -363,7 +363,61 @@ describe("what a failure is told of", () => {
   });
 });
 
+test("the policy of a source holds behind a repartition too: its records are the source's", async () => {
+  const app = createApp("t");
+  const input = app.topic<string, In>("in", { key: (value) => value.k, errors: { retry: false, then: "skip" } });
+  app.stream(input).groupBy((value) => value.k).map(() => {
+    throw new Error("no");
+  });
+  const stand = await open(app);
+
+  await input.send({ k: "a", v: 1, at: 0 });
+  await stand.drain();
+
+  expect([stand.engine.worker.stats.skipped.get("failed"), recordsOf(stand.log, "in-dlq").length]).toEqual([1, 0]);
+  await stand.crash();
+});
+
+test("a key that fails holds at most a thousand records behind it; then its task waits, and goes on when it is done", async () => {
+  const { app, input } = setUp();
+  let tries = 0;
+  app.stream(input).map((value) => {
+    if (value.v === 0 && tries++ === 0) throw retryLater("1m");
+    return value.v;
+  }).to("out");
+  const stand = await open(app);
+  await stand.append("in", Array.from({ length: 2_500 }, (_, v) => ({ key: "a", value: text({ k: "a", v, at: v }), timestamp: v })));
+
+  await stand.drain();
+  const held = stand.engine.worker.tasks[0]!.unresolved.size;
+  await stand.advance(60_000);
+  await stand.drain();
+
+  expect([held, valuesOf(stand.log, "out")]).toEqual([1_000, Array.from({ length: 2_500 }, (_, v) => v)]);
+  await stand.crash();
+});
+
 describe("F11 data that no one can use", () => {
+  test("a record of 5 MB goes the way of all others, also to the dead letters and over a restart while it waits", async () => {
+    const { app, input } = setUp({ errors: { retry: { attempts: 2, backOff: "1s" } } });
+    app.stream(input).map((value) => {
+      if (value.v === 2) throw new Error("no");
+      return value;
+    }).to("out");
+    const stand = await open(app);
+    const k = "x".repeat(5_000_000);
+
+    await input.send({ k, v: 1, at: 0 }, { key: "a" });
+    await input.send({ k, v: 2, at: 1 }, { key: "a" });
+    await stand.drain();
+    await stand.restart();
+    await stand.advance(1_000);
+    await stand.drain();
+
+    expect([valuesOf(stand.log, "out"), jsonOf(stand.log, "in-dlq")].map((values) => (values as In[]).map((value) => [value.k.length, value.v]))).toEqual([[[5_000_000, 1]], [[5_000_000, 2]]]);
+    await stand.crash();
+  });
+
   test("bytes that are no JSON, a schema that does not fit, and a timestamp that is none: a dead letter each, at the first try, and the rest goes on", async () => {
     const app = createApp("t");
     const input = app.topic<string | null, { readonly n: number; readonly at: number }>("in", { value: v.object({ n: v.number(), at: v.number() }), timestamp: (value) => value.at });
