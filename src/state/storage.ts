@@ -117,6 +117,20 @@ export class StateStorage {
     }
   }
 
+  /** The names of all stores that were ever opened for a partition. */
+  stores(partition: number): string[] {
+    const find = this.#database.prepare("SELECT store FROM spaces WHERE part = ?1 ORDER BY store");
+    try {
+      find.bindNumber(0, partition);
+      const names: string[] = [];
+      while (find.step()) names.push(find.text(0));
+      find.reset();
+      return names;
+    } finally {
+      find.finalize();
+    }
+  }
+
   get(space: number, time: number, key: string): Uint8Array | null {
     const statement = this.#get;
     statement.bindNumber(0, space);

@@ -27,6 +27,16 @@ export function pendingStore(subTopology: string): StoreSpec {
   return { name: `${subTopology}#pending`, fingerprint: "pending", pack: (value) => value as Uint8Array, unpack: (bytes) => bytes };
 }
 
+/**
+ * Names that a sub-topology, or parts of it, had before: it is named after the topics it reads, and those change when streams are merged or parted. What was kept under them is
+ * found by the stores that exist; `current` are the names in use.
+ */
+export function formerNames(stores: readonly string[], topics: readonly string[], current: readonly string[]): string[] {
+  return stores.flatMap((store) => store.endsWith("#pending") ? [store.slice(0, -"#pending".length)] : []).filter((name) =>
+    !current.includes(name) && name.split("+").some((topic) => topics.includes(topic))
+  );
+}
+
 /** The store of a sub-topology's clocks. */
 export function clockStore(subTopology: string): StoreSpec {
   return { name: `${subTopology}#clocks`, fingerprint: "clocks", pack: packRow, unpack: unpackRow };

@@ -50,6 +50,8 @@ export interface TaskOptions {
   readonly report: (event: ObservedEvent) => void;
   /** The policy where neither step nor source has one. */
   readonly policy: Policy;
+  /** What tasks of these names left behind is this one's, as far as it has their inputs. */
+  readonly formerNames: readonly string[];
   /** For topics that don't say; null: off. */
   readonly idleTimeoutMs: number | null;
   /** Pause between clock-only records to one partition. */
@@ -71,6 +73,16 @@ interface Arrival {
   readonly value: unknown;
   readonly failed: boolean;
 }
+
+/** A row of the store of clocks: version, late, safe, number of units, clocks of inputs, clocks of steps. */
+type SavedClocks = readonly [
+  version: number,
+  late: number,
+  safe: number,
+  unitNumber: number,
+  inputs: readonly (readonly [id: string, seen: number, writers: readonly (readonly [string, number])[]])[],
+  steps: readonly (readonly [name: string, seen: number])[],
+];
 
 /** One sub-topology at work on one partition number. */
 export class Task implements Stamp {
@@ -136,6 +148,8 @@ export class Task implements Stamp {
     assert(this.inputs.length > 0, `task ${this.id} has an input`);
     for (const input of this.inputs) this.#entrances.set(input.id, input);
     for (const results of this.#operators.results.values()) this.#entrances.set(results.id, results);
+    this.#scope.begin();
+    for (const name of options.formerNames) this.#adopt(name);
     this.#restore();
   }
 
@@ -867,18 +881,34 @@ export class Task implements Stamp {
     this.#clocks.set(0, "", row);
   }
 
-  #restore(): void {
-    const saved = this.#clocks.get(0, "") as readonly [number, number, number, number, readonly (readonly [string, number, readonly (readonly [string, number])[]])[], readonly (readonly [string, number])[]] | undefined;
-    if (saved !== undefined) {
-      this.clock.late = saved[1];
-      this.clock.safe = saved[2];
-      this.#unitNumber = saved[3];
-      for (const input of this.inputs) {
-        const clock = saved[4].find(([id]) => id === input.id);
-        if (clock !== undefined) input.clock.load([clock[1], clock[2]]);
-      }
-      this.#operators.loadClocks(saved[5]);
+  /** Moves what a task of another name left for these inputs: its pending records would be lost, and what it closed be said again. */
+  #adopt(name: string): void {
+    const pending = this.store(pendingStore(name)), clocks = this.store(clockStore(name));
+    for (const [id, packed] of [...pending.all()]) {
+      if (!this.#entrances.has(unpackPending(packed as Uint8Array).entrance)) continue;
+      this.#pending.set(0, id, packed);
+      pending.set(0, id, undefined);
     }
+    const saved = clocks.get(0, "") as SavedClocks | undefined;
+    if (saved === undefined) return;
+    if (this.#clocks.get(0, "") === undefined) this.#loadClocks(saved);
+    clocks.set(0, "", undefined);
+  }
+
+  #loadClocks(saved: SavedClocks): void {
+    this.clock.late = Math.max(this.clock.late, saved[1]);
+    this.clock.safe = Math.max(this.clock.safe, saved[2]);
+    this.#unitNumber = Math.max(this.#unitNumber, saved[3]);
+    for (const input of this.inputs) {
+      const clock = saved[4].find(([id]) => id === input.id);
+      if (clock !== undefined) input.clock.load([clock[1], clock[2]]);
+    }
+    this.#operators.loadClocks(saved[5]);
+  }
+
+  #restore(): void {
+    const saved = this.#clocks.get(0, "") as SavedClocks | undefined;
+    if (saved !== undefined) this.#loadClocks(saved);
     const now = this.#runtime.now();
     for (const [id, packed] of this.#pending.all()) {
       const row = unpackPending(packed as Uint8Array);

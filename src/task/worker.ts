@@ -18,6 +18,7 @@ import { partitionCounts, type SubTopology, type Topology } from "../topology/to
 import { Input } from "./input.ts";
 import { InputClock } from "./input-clock.ts";
 import { Outputs } from "./outputs.ts";
+import { formerNames } from "./pending.ts";
 import { defaultPolicy } from "./policy.ts";
 import { letterTopic } from "./letter-topics.ts";
 import { WorkerStats } from "./stats.ts";
@@ -334,6 +335,7 @@ export class Worker {
       stats: this.stats,
       report: this.#observer,
       policy: this.#options.policy ?? defaultPolicy,
+      formerNames: formerNames(this.#storage.stores(partition), sub.reads.map(({ name }) => name), this.#topology.subTopologies.map(({ name }) => name)),
       idleTimeoutMs: this.#options.idleTimeoutMs ?? null,
       clockIntervalMs: this.#options.clockIntervalMs ?? 1_000,
       openInput: (topic, next) => {
