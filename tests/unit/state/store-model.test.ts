@@ -212,7 +212,7 @@ test(`StateStore and EffectScope hold what a model holds, seed ${SEED}`, async (
       for (const one of operations) await checked.run(one);
       checked.close();
     }),
-    { seed: SEED, numRuns: 200, endOnFailure: true },
+    { seed: SEED, numRuns: 100, endOnFailure: true },
   );
 });
 

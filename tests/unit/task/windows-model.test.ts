@@ -117,7 +117,7 @@ describe(`windows against a model, seed ${SEED}`, () => {
         }
         await stand.crash();
       }),
-      { seed: SEED, numRuns: 100, endOnFailure: true },
+      { seed: SEED, numRuns: 50, endOnFailure: true },
     );
   });
 
@@ -134,7 +134,7 @@ describe(`windows against a model, seed ${SEED}`, () => {
         expect(letters.toSorted((a, b) => a.index - b.index)).toEqual([...wanted.letters]);
         await stand.crash();
       }),
-      { seed: SEED + 1, numRuns: 60, endOnFailure: true },
+      { seed: SEED + 1, numRuns: 40, endOnFailure: true },
     );
   });
 
