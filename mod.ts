@@ -52,9 +52,31 @@ export { embedded, memory } from "./src/app/log-driver.ts";
 export type { EmbeddedOptions, LogDriver } from "./src/app/log-driver.ts";
 export type { Awaitable } from "./src/base/awaitable.ts";
 export type { Duration, DurationDays, DurationHours, DurationMinutes, DurationMs, DurationSeconds } from "./src/base/duration.ts";
-export { DecodeError, DefinitionError, errorCodes, ExternalError, FencedError, HandlerError, InvariantError, isStreamError, StoreError, StreamError } from "./src/base/errors.ts";
+export {
+  DecodeError,
+  DefinitionError,
+  errorCodes,
+  ExternalError,
+  FencedError,
+  HandlerError,
+  InvariantError,
+  isStreamError,
+  StoreError,
+  StreamError,
+} from "./src/base/errors.ts";
 export type { ErrorCode, ErrorDomain, ErrorInfo } from "./src/base/errors.ts";
-export type { FeatureAnswer, FeaturePick, FeatureRow, FeatureSet, FeatureSetOptions, FeatureShape, Output, PlainFeatures, Queryable, Simplify } from "./src/feature/feature-set.ts";
+export type {
+  FeatureAnswer,
+  FeaturePick,
+  FeatureRow,
+  FeatureSet,
+  FeatureSetOptions,
+  FeatureShape,
+  Output,
+  PlainFeatures,
+  Queryable,
+  Simplify,
+} from "./src/feature/feature-set.ts";
 export type { CheckedParse, ParseNeeded, Resolver, ResolverDefinition, ResolverResult } from "./src/feature/resolver.ts";
 export { github, hmac } from "./src/http/ingest/hmac.ts";
 export type { HmacOptions } from "./src/http/ingest/hmac.ts";

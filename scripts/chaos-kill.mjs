@@ -25,7 +25,11 @@ for (const runtime of positionals.length > 0 ? positionals : ["node", "bun", "de
     onRound: (round, acknowledged) => process.stdout.isTTY && process.stdout.write(`\r${runtime}: round ${round}, ${acknowledged} acknowledged `),
   });
   const { wrong, ...figures } = result;
-  console.log(`${process.stdout.isTTY ? "\r" : ""}${runtime}: ${JSON.stringify({ seed: Number(values.seed), ...figures, wrong: wrong.length, seconds: Math.round((performance.now() - startedAt) / 1000) })}`);
+  console.log(
+    `${process.stdout.isTTY ? "\r" : ""}${runtime}: ${
+      JSON.stringify({ seed: Number(values.seed), ...figures, wrong: wrong.length, seconds: Math.round((performance.now() - startedAt) / 1000) })
+    }`,
+  );
   for (const sentence of wrong.slice(0, 20)) console.log(`  ✗ ${sentence}`);
   if (wrong.length > 0) {
     process.exitCode = 1;

@@ -63,7 +63,9 @@ async function demo() {
   }
 
   say("\nOpen these while it runs:");
-  for (const path of ["/features/repository/Codertocat%2FHello-World", "/features/person/Codertocat", "/admin/topology?format=mermaid", "/metrics"]) say(`  ${url}${path}`);
+  for (const path of ["/features/repository/Codertocat%2FHello-World", "/features/person/Codertocat", "/admin/topology?format=mermaid", "/metrics"]) {
+    say(`  ${url}${path}`);
+  }
   const senderArgs = ["--url", url, "--seconds", options.seconds, ...(options.forever ? ["--forever"] : [])];
   say(`\n$ ${options.runtime} ${sender} ${senderArgs.join(" ")}`);
   const senderProcess = launch([sender, ...senderArgs], { env: environment, stdio: ["ignore", "inherit", "inherit"] });

@@ -85,7 +85,9 @@ async function runSuite(suite) {
   for (const { name, message } of result.failures.slice(0, FAILURES_SHOWN_MAX)) say(`  ✖ ${name}\n${indent(message.split("\n").slice(0, FAILURE_LINES_MAX))}`);
   if (result.failures.length > FAILURES_SHOWN_MAX) say(`  … and ${result.failures.length - FAILURES_SHOWN_MAX} more`);
   // A file that could not be loaded says why in its output only.
-  if (result.failures.some(({ name }) => name.endsWith(".test.ts"))) say(`  the last lines of its output:\n${indent(text.trimEnd().split("\n").slice(-TAIL_LINES))}`);
+  if (result.failures.some(({ name }) => name.endsWith(".test.ts"))) {
+    say(`  the last lines of its output:\n${indent(text.trimEnd().split("\n").slice(-TAIL_LINES))}`);
+  }
   if (isBroken) say(`  ✖ ended with exit code ${code}; the last lines of its output:\n${indent(text.trimEnd().split("\n").slice(-TAIL_LINES))}`);
   say(`  ${result.passed} passed, ${failed} failed, ${result.skips.length} skipped in ${seconds} s`);
   return { suite, seconds, passed: result.passed, failed, skips: result.skips };

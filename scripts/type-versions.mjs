@@ -26,7 +26,10 @@ for (const version of versions) {
 process.exitCode = failed === 0 ? 0 : 1;
 
 function check(version, directory) {
-  const installed = spawnSync(windows ? "npm.cmd" : "npm", ["install", "--prefix", directory, "--no-audit", "--no-fund", "--silent", `typescript@${version}`], { encoding: "utf8", shell: windows });
+  const installed = spawnSync(windows ? "npm.cmd" : "npm", ["install", "--prefix", directory, "--no-audit", "--no-fund", "--silent", `typescript@${version}`], {
+    encoding: "utf8",
+    shell: windows,
+  });
   if (installed.status !== 0) {
     console.log(`TypeScript ${version}: could not be installed\n${installed.stdout}${installed.stderr}`);
     return false;

@@ -4,7 +4,9 @@ import { StoreError } from "../../src/base/errors.ts";
 /** Throws `DISK_FAILED` unless `path` is made of plain names with `/` in between. */
 export function checkDiskPath(path: string): void {
   const fault = faultOf(path);
-  if (fault !== null) throw new StoreError("DISK_FAILED", `Cannot use the path ${JSON.stringify(path)}: ${fault}; wanted plain names with / in between`, { details: { path } });
+  if (fault !== null) {
+    throw new StoreError("DISK_FAILED", `Cannot use the path ${JSON.stringify(path)}: ${fault}; wanted plain names with / in between`, { details: { path } });
+  }
 }
 
 function faultOf(path: string): string | null {

@@ -54,7 +54,7 @@ export class OpenFile implements DiskFile {
   write(from: Uint8Array, position: number): void {
     this.#check("write", position);
     try {
-      for (let done = 0; done < from.length; ) done += this.#fs.write(this.#descriptor, from, done, from.length - done, position + done);
+      for (let done = 0; done < from.length;) done += this.#fs.write(this.#descriptor, from, done, from.length - done, position + done);
     } catch (cause) {
       throw diskFailure("write", this.#path, cause);
     }

@@ -65,7 +65,9 @@ function wasm(name: "sqlite" | "vfs"): Promise<WebAssembly.Module> {
 
 async function compile(name: "sqlite" | "vfs"): Promise<WebAssembly.Module> {
   try {
-    const file = name === "sqlite" ? createRequire(import.meta.url).resolve("@sqlite.org/sqlite-wasm/sqlite3.wasm") : new URL("../../src/sqlite/vfs.wasm", import.meta.url);
+    const file = name === "sqlite"
+      ? createRequire(import.meta.url).resolve("@sqlite.org/sqlite-wasm/sqlite3.wasm")
+      : new URL("../../src/sqlite/vfs.wasm", import.meta.url);
     return await WebAssembly.compile(await fs.promises.readFile(file));
   } catch (cause) {
     modules.delete(name);

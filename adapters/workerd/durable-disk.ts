@@ -135,7 +135,10 @@ class DurableDisk implements Disk {
       return this.#storage.sql.exec(query, ...bindings).toArray();
     } catch (cause) {
       const isFull = messageOf(cause).includes("SQLITE_FULL");
-      throw new StoreError(isFull ? "STORE_FULL" : "DISK_FAILED", `Cannot ${operation} "${path}": ${messageOf(cause)}`, { cause, details: { operation, path } });
+      throw new StoreError(isFull ? "STORE_FULL" : "DISK_FAILED", `Cannot ${operation} "${path}": ${messageOf(cause)}`, {
+        cause,
+        details: { operation, path },
+      });
     }
   }
 }

@@ -96,7 +96,7 @@ export class DurableFile {
   }
 
   #write(from: Uint8Array, position: number): void {
-    for (let done = 0; done < from.length; ) {
+    for (let done = 0; done < from.length;) {
       const chunk = Math.floor((position + done) / CHUNK_BYTES);
       const start = position + done - chunk * CHUNK_BYTES;
       const length = Math.min(from.length - done, CHUNK_BYTES - start);
@@ -142,6 +142,9 @@ export class DurableFile {
 
   #failure(operation: string, fault: string, cause?: unknown): StoreError {
     const { path } = this.#options;
-    return new StoreError("DISK_FAILED", `Cannot ${operation} "${path}": ${fault}`, { details: { operation, path }, ...(cause === undefined ? {} : { cause }) });
+    return new StoreError("DISK_FAILED", `Cannot ${operation} "${path}": ${fault}`, {
+      details: { operation, path },
+      ...(cause === undefined ? {} : { cause }),
+    });
   }
 }

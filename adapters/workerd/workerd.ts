@@ -41,12 +41,13 @@ export function workerd({ storage, modules, env = {}, version = "edge" }: Worker
       return typeof value === "string" ? value : undefined;
     },
     disk: (directory: string) => {
-      if (storage === undefined) throw new StoreError("DISK_FAILED", `Cannot keep files in "${directory}": the runtime was made without a Durable Object's storage`);
+      if (storage === undefined) {
+        throw new StoreError("DISK_FAILED", `Cannot keep files in "${directory}": the runtime was made without a Durable Object's storage`);
+      }
       return durableDisk(storage, directory);
     },
     wasm: (name: "sqlite" | "vfs") => Promise.resolve(modules[name]),
-    serve: () =>
-      Promise.reject(new ExternalError("RUNTIME_UNSUPPORTED", "Cannot listen in workerd: hand requests over from the Worker's own fetch()")),
+    serve: () => Promise.reject(new ExternalError("RUNTIME_UNSUPPORTED", "Cannot listen in workerd: hand requests over from the Worker's own fetch()")),
     onSignal: () => () => undefined,
     print: (line: string, stream: "out" | "error" = "out") => {
       if (stream === "out") console.log(line);

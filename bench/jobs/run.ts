@@ -7,7 +7,7 @@
 import process from "node:process";
 import { hostRuntime } from "../../adapters/host/host.ts";
 import { tempDirectory } from "../../tests/shim/temp.ts";
-import { makeApp, internalsOf } from "../../src/app/app.ts";
+import { internalsOf, makeApp } from "../../src/app/app.ts";
 import { embedded, type LogDriver } from "../../src/app/log-driver.ts";
 import { json } from "../../src/record/codec-json.ts";
 import { memoryDisk } from "../../src/runtime/memory-disk.ts";
@@ -97,8 +97,12 @@ function define(job: Job, driver: LogDriver) {
   const output = app.topic<string, unknown>("out", { value: json<unknown>() as never, retention: "infinity" });
   const stream = app.stream(input);
   if (job === "J1") stream.filter((r) => r.value % 2 === 0).map((r) => ({ id: r.id, double: r.value * 2 })).to(output);
-  if (job === "J2") stream.groupByKey().window(tumbling("52w", { offset: "7d" }), { emit: "update" }).aggregate({ n: count(), total: sum((r) => r.value) }).to(output);
-  if (job === "J3") stream.groupByKey().window(tumbling("10s", { grace: "5s" }), { late: "drop" }).aggregate({ n: count(), total: sum((r) => r.value) }).to(output);
+  if (job === "J2") {
+    stream.groupByKey().window(tumbling("52w", { offset: "7d" }), { emit: "update" }).aggregate({ n: count(), total: sum((r) => r.value) }).to(output);
+  }
+  if (job === "J3") {
+    stream.groupByKey().window(tumbling("10s", { grace: "5s" }), { late: "drop" }).aggregate({ n: count(), total: sum((r) => r.value) }).to(output);
+  }
   return app;
 }
 
@@ -158,20 +162,32 @@ async function withoutLog(job: Job) {
 }
 
 const median = (values: number[]): number => values.sort((a, b) => a - b)[values.length >> 1]!;
-console.log(`${runtime.name} ${runtime.version}, ${RECORDS} records, ${KEYS} keys, a commit every ${COMMIT_RECORDS} records, median of ${ROUNDS} rounds; CPU us a record (user + system)`);
+console.log(
+  `${runtime.name} ${runtime.version}, ${RECORDS} records, ${KEYS} keys, a commit every ${COMMIT_RECORDS} records, median of ${ROUNDS} rounds; CPU us a record (user + system)`,
+);
 console.log("job  bare loop  no log (ratio)   embedded (ratio)  append   embedded records/s  results");
 for (const job of (process.env.JOB ? [process.env.JOB as Job] : ["J1", "J2", "J3"] as const)) {
   const bare: number[] = [], none: number[] = [], durable: number[] = [], append: number[] = [], rate: number[] = [];
   let results = 0;
   for (let round = 0; round < ROUNDS; round++) {
     const a = bareLoop(job), b = await withoutLog(job), c = await onEmbedded(job);
-    if (a.results !== b.results || b.results !== c.results) throw new Error(`${job}: results differ: bare loop ${a.results}, no log ${b.results}, embedded ${c.results}`);
+    if (a.results !== b.results || b.results !== c.results) {
+      throw new Error(`${job}: results differ: bare loop ${a.results}, no log ${b.results}, embedded ${c.results}`);
+    }
     results = a.results;
-    bare.push(a.us / RECORDS), none.push(b.us / RECORDS), durable.push(c.us / RECORDS), append.push(c.appendUs / RECORDS), rate.push(RECORDS / c.wallMs * 1_000);
+    bare.push(a.us / RECORDS),
+      none.push(b.us / RECORDS),
+      durable.push(c.us / RECORDS),
+      append.push(c.appendUs / RECORDS),
+      rate.push(RECORDS / c.wallMs * 1_000);
   }
   const base = median(bare);
   const cell = (us: number): string => `${us.toFixed(2)} (${(us / base).toFixed(2)}x)`;
-  console.log(`${job}   ${base.toFixed(2).padEnd(9)}  ${cell(median(none)).padEnd(15)}  ${cell(median(durable)).padEnd(16)}  ${median(append).toFixed(2)}     ${Math.round(median(rate)).toLocaleString("en-US").padEnd(18)}  ${results}`);
+  console.log(
+    `${job}   ${base.toFixed(2).padEnd(9)}  ${cell(median(none)).padEnd(15)}  ${cell(median(durable)).padEnd(16)}  ${median(append).toFixed(2)}     ${
+      Math.round(median(rate)).toLocaleString("en-US").padEnd(18)
+    }  ${results}`,
+  );
 }
 if (START_MS <= 0) throw new Error("event time begins in 1970");
 process.exit(0);

@@ -21,13 +21,15 @@ const ROUNDS = 7;
 const layouts: readonly Layout[] = [
   {
     name: "without rowid",
-    create: (database) => database.exec("CREATE TABLE b (p INTEGER, base INTEGER, next INTEGER, time INTEGER, bytes BLOB, PRIMARY KEY (p, base)) WITHOUT ROWID"),
+    create: (database) =>
+      database.exec("CREATE TABLE b (p INTEGER, base INTEGER, next INTEGER, time INTEGER, bytes BLOB, PRIMARY KEY (p, base)) WITHOUT ROWID"),
     insert: (database) => keyed(database, "INSERT INTO b VALUES (?, ?, ?, ?, ?)"),
     read: (database) => reading(database, "SELECT bytes FROM b WHERE p = ? AND base >= ? ORDER BY base LIMIT 1"),
   },
   {
     name: "rowid and index",
-    create: (database) => database.exec("CREATE TABLE b (p INTEGER, base INTEGER, next INTEGER, time INTEGER, bytes BLOB); CREATE UNIQUE INDEX i ON b (p, base)"),
+    create: (database) =>
+      database.exec("CREATE TABLE b (p INTEGER, base INTEGER, next INTEGER, time INTEGER, bytes BLOB); CREATE UNIQUE INDEX i ON b (p, base)"),
     insert: (database) => keyed(database, "INSERT INTO b VALUES (?, ?, ?, ?, ?)"),
     read: (database) => reading(database, "SELECT bytes FROM b WHERE p = ? AND base >= ? ORDER BY base LIMIT 1"),
   },
@@ -94,7 +96,9 @@ const median = (values: readonly number[]): number => [...values].sort((left, ri
 
 const runtime = await hostRuntime();
 runtime.print(`${runtime.name} ${runtime.version}, CPU us per row: insert / read`);
-for (const { sizeBytes, rows, transactionRows } of [{ sizeBytes: 110_000, rows: 160, transactionRows: 8 }, { sizeBytes: 300, rows: 8_000, transactionRows: 8 }]) {
+for (
+  const { sizeBytes, rows, transactionRows } of [{ sizeBytes: 110_000, rows: 160, transactionRows: 8 }, { sizeBytes: 300, rows: 8_000, transactionRows: 8 }]
+) {
   const bytes = runtime.randomBytes(Math.min(sizeBytes, 60_000));
   const blob = new Uint8Array(sizeBytes).map((_, index) => bytes[index % bytes.length]!);
   const opened = await Promise.all(layouts.map(async (layout) => {
@@ -105,16 +109,20 @@ for (const { sizeBytes, rows, transactionRows } of [{ sizeBytes: 110_000, rows: 
   }));
   for (let round = 0; round < ROUNDS; round++) {
     for (const { database, insert, read, inserts, reads } of opened) {
-      inserts.push(cpuUs(() => {
-        for (let row = 0; row < rows; row += transactionRows) {
-          database.exec("BEGIN");
-          for (let i = 0; i < transactionRows; i++) insert(i % PARTITIONS, (round * rows + row) * 1_000, blob);
-          database.exec("COMMIT");
-        }
-      }) / rows);
-      reads.push(cpuUs(() => {
-        for (let row = 0; row < rows; row += transactionRows) for (let i = 0; i < transactionRows; i++) read(i % PARTITIONS, (round * rows + row) * 1_000);
-      }) / rows);
+      inserts.push(
+        cpuUs(() => {
+          for (let row = 0; row < rows; row += transactionRows) {
+            database.exec("BEGIN");
+            for (let i = 0; i < transactionRows; i++) insert(i % PARTITIONS, (round * rows + row) * 1_000, blob);
+            database.exec("COMMIT");
+          }
+        }) / rows,
+      );
+      reads.push(
+        cpuUs(() => {
+          for (let row = 0; row < rows; row += transactionRows) for (let i = 0; i < transactionRows; i++) read(i % PARTITIONS, (round * rows + row) * 1_000);
+        }) / rows,
+      );
     }
   }
   for (const { layout, database, directory, inserts, reads } of opened) {

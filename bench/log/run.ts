@@ -23,7 +23,8 @@ const FLUSH_MS = 4;
 
 const runtime = await hostRuntime();
 const value = "v".repeat(84);
-const median = (values: readonly number[], at = 0.5): number => [...values].sort((left, right) => left - right)[Math.min(values.length - 1, Math.floor(values.length * at))]!;
+const median = (values: readonly number[], at = 0.5): number =>
+  [...values].sort((left, right) => left - right)[Math.min(values.length - 1, Math.floor(values.length * at))]!;
 const print = (text: string): void => runtime.print(text);
 
 async function cpuUs(work: () => unknown): Promise<number> {
@@ -73,7 +74,12 @@ function countAll(reader: PartitionReader, cursor: RecordCursor): number {
 }
 
 async function perRecord(name: string, log: Log): Promise<void> {
-  await log.ensureTopics([{ name: "in", partitions: 1, retention: "forever", internal: false }, { name: "out", partitions: 1, retention: "forever", internal: false }]);
+  await log.ensureTopics([{ name: "in", partitions: 1, retention: "forever", internal: false }, {
+    name: "out",
+    partitions: 1,
+    retention: "forever",
+    internal: false,
+  }]);
   const membership: Membership = await log.join("bench", ["in"], { assigned() {}, revoked() {}, lost() {} });
   const encoder = new BatchEncoder();
   const cursor = new RecordCursor();
@@ -85,34 +91,49 @@ async function perRecord(name: string, log: Log): Promise<void> {
   };
   const records = COMMITS * RECORDS;
   for (let round = 0; round < ROUNDS; round++) {
-    encodes.push(await cpuUs(() => {
-      for (let i = 0; i < COMMITS; i++) encode();
-    }) / records);
+    encodes.push(
+      await cpuUs(() => {
+        for (let i = 0; i < COMMITS; i++) encode();
+      }) / records,
+    );
     const tail = log.reader(at, (await log.describe(["out"]))[0]!.end, () => {});
     const begin = tail.position;
     let tailUs = 0;
-    commits.push(await cpuUs(async () => {
-      for (let i = 0; i < COMMITS; i++) {
-        encode();
-        const receipt = await log.commit({ membership, positions: [{ topic: "in", partition: 0, position: i }], outputs: [{ ...at, encoder }], changelog: [] }, () => {});
-        const before = process.cpuUsage();
-        countAll(tail, cursor);
-        const { user, system } = process.cpuUsage(before);
-        tailUs += user + system;
-        if (i % 10 === 9) await receipt.durable;
-      }
-      await log.flush();
-    }) / records);
+    commits.push(
+      await cpuUs(async () => {
+        for (let i = 0; i < COMMITS; i++) {
+          encode();
+          const receipt = await log.commit({
+            membership,
+            positions: [{ topic: "in", partition: 0, position: i }],
+            outputs: [{ ...at, encoder }],
+            changelog: [],
+          }, () => {});
+          const before = process.cpuUsage();
+          countAll(tail, cursor);
+          const { user, system } = process.cpuUsage(before);
+          tailUs += user + system;
+          if (i % 10 === 9) await receipt.durable;
+        }
+        await log.flush();
+      }) / records,
+    );
     tails.push(tailUs / records);
     tail.close();
     const cold = log.reader(at, begin - (begin % RECORDS), () => {});
     stored.push(await cpuUs(() => countAll(cold, cursor)) / records);
     cold.close();
-    appends.push(await cpuUs(async () => {
-      for (let i = 0; i < 60; i++) {
-        await log.append([{ topic: "in", partition: 0, records: Array.from({ length: RECORDS }, (_, k) => ({ key: `key-${k}`, value, timestamp: 1_000_000 + k })) }]);
-      }
-    }) / (60 * RECORDS));
+    appends.push(
+      await cpuUs(async () => {
+        for (let i = 0; i < 60; i++) {
+          await log.append([{
+            topic: "in",
+            partition: 0,
+            records: Array.from({ length: RECORDS }, (_, k) => ({ key: `key-${k}`, value, timestamp: 1_000_000 + k })),
+          }]);
+        }
+      }) / (60 * RECORDS),
+    );
   }
   const commitOnly = median(commits) - median(tails);
   print(
@@ -154,7 +175,9 @@ async function groupCommit(): Promise<void> {
   const held = [...gaps].sort((left, right) => right - left).slice(0, slow.flushes);
   print(
     `group commit             ${Math.round(appends / ms * 1_000)} appends/s, ${slow.flushes} flushes for ${appends} appends; the thread is held, all turns: ` +
-      `p50 ${median(gaps).toFixed(3)} p99 ${median(gaps, 0.99).toFixed(3)} max ${median(gaps, 1).toFixed(2)} ms; the ${slow.flushes} longest: p50 ${median(held).toFixed(2)} p99 ${median(held, 0.99).toFixed(2)} ms`,
+      `p50 ${median(gaps).toFixed(3)} p99 ${median(gaps, 0.99).toFixed(3)} max ${median(gaps, 1).toFixed(2)} ms; the ${slow.flushes} longest: p50 ${
+        median(held).toFixed(2)
+      } p99 ${median(held, 0.99).toFixed(2)} ms`,
   );
   await log.close();
   directory.remove();

@@ -2,7 +2,11 @@
 import type { Side } from "./run.ts";
 
 const SETTINGS: readonly string[] = [
-  "PRAGMA page_size=4096", "PRAGMA locking_mode=exclusive", "PRAGMA journal_mode=wal", "PRAGMA synchronous=normal", "PRAGMA temp_store=memory",
+  "PRAGMA page_size=4096",
+  "PRAGMA locking_mode=exclusive",
+  "PRAGMA journal_mode=wal",
+  "PRAGMA synchronous=normal",
+  "PRAGMA temp_store=memory",
   "PRAGMA wal_autocheckpoint=4096",
 ];
 /** One table without row ids, as stores are. */

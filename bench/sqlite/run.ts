@@ -4,7 +4,7 @@
  * 10,000 keys, 100-byte blobs, WAL, transactions of 1,000 upserts; point reads of random keys, from a cache that holds everything and from one of 200 KiB that mostly misses.
  * CPU is user + system of the whole process, in microseconds an operation; the sides take turns, and the median of the rounds counts.
  */
-import { rmSync, mkdtempSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";

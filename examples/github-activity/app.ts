@@ -41,7 +41,11 @@ const repository = app.features("repository", { stars: v.number(), openIssues: v
 const person = app.features("person", { lastDid: v.string(), lastIn: v.string(), lastSaid: v.string() });
 
 // A resolver takes one kind of event out of the stream: `parse` gives what fits its schema and skips the rest. The handler gets exactly that, typed.
-const Push = v.object({ event: v.literal("push"), repository: v.string(), payload: v.object({ ref: v.string(), head_commit: v.nullable(v.object({ message: v.string() })) }) });
+const Push = v.object({
+  event: v.literal("push"),
+  repository: v.string(),
+  payload: v.object({ ref: v.string(), head_commit: v.nullable(v.object({ message: v.string() })) }),
+});
 
 app.resolver(
   "pushes",
@@ -61,7 +65,10 @@ app.resolver(
   ({ repository: name, payload: { action, pull_request: pull } }) => repository.of(name, { lastPull: `#${pull.number} ${action}: ${pull.title}` }),
 );
 
-const Counters = v.object({ repository: v.string(), payload: v.object({ repository: v.object({ stargazers_count: v.number(), open_issues_count: v.number() }) }) });
+const Counters = v.object({
+  repository: v.string(),
+  payload: v.object({ repository: v.object({ stargazers_count: v.number(), open_issues_count: v.number() }) }),
+});
 
 app.resolver(
   "counters",
@@ -70,7 +77,11 @@ app.resolver(
 );
 
 // Rows of another key than the record's are fine: they travel to the task that owns the key.
-const Comment = v.object({ event: v.picklist(["issue_comment", "commit_comment", "pull_request_review_comment"]), sender: v.string(), payload: v.object({ comment: v.object({ body: v.string() }) }) });
+const Comment = v.object({
+  event: v.picklist(["issue_comment", "commit_comment", "pull_request_review_comment"]),
+  sender: v.string(),
+  payload: v.object({ comment: v.object({ body: v.string() }) }),
+});
 
 app.resolver(
   "comments",
@@ -78,7 +89,11 @@ app.resolver(
   (it) => person.of(it.sender, { lastSaid: it.payload.comment.body }),
 );
 
-app.resolver("people", { source: deliveries, output: person.pick("lastDid", "lastIn") }, (it) => person.of(it.sender, { lastDid: it.event, lastIn: it.repository }));
+app.resolver(
+  "people",
+  { source: deliveries, output: person.pick("lastDid", "lastIn") },
+  (it) => person.of(it.sender, { lastDid: it.event, lastIn: it.repository }),
+);
 
 // Activity in windows of event time, each said once, when it is over. What comes after that goes to the topic `deliveries-late`.
 const activity = app.stream(deliveries)

@@ -27,7 +27,9 @@ export async function readLate(url: string): Promise<number> {
 
 /** One line for people: what is known, and nothing of what is not. */
 export function featureLine(entity: string, key: string, features: Features): string {
-  const known = Object.entries(features).flatMap(([name, value]) => (value === null ? [] : `${name} ${typeof value === "string" ? JSON.stringify(shorten(value)) : value}`));
+  const known = Object.entries(features).flatMap((
+    [name, value],
+  ) => (value === null ? [] : `${name} ${typeof value === "string" ? JSON.stringify(shorten(value)) : value}`));
   return `       ${entity} ${key}: ${known.join(" · ")}`;
 }
 

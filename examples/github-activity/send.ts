@@ -38,7 +38,11 @@ const before = await readBefore();
 const ledger = new Ledger();
 const stepMs = (Number(options.seconds) * 1000) / examples.length;
 
-console.log(`Posting ${examples.length} real GitHub webhooks${options.forever ? ", over and over" : ` in about ${options.seconds} s`}: some twice, some tampered with, some late.\n`);
+console.log(
+  `Posting ${examples.length} real GitHub webhooks${
+    options.forever ? ", over and over" : ` in about ${options.seconds} s`
+  }: some twice, some tampered with, some late.\n`,
+);
 
 let isStopping = false;
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => (isStopping = true));
@@ -83,7 +87,9 @@ async function report(): Promise<void> {
     await sleep(1000);
     console.log(ledger.line());
     if (second % 3 !== 0) continue;
-    const [entity, key] = second % 6 === 0 ? ["person", "Codertocat"] : ["repository", ledger.newestDays[second % 9 === 0 ? 1 : 0]?.repository ?? "Codertocat/Hello-World"];
+    const [entity, key] = second % 6 === 0
+      ? ["person", "Codertocat"]
+      : ["repository", ledger.newestDays[second % 9 === 0 ? 1 : 0]?.repository ?? "Codertocat/Hello-World"];
     console.log(featureLine(entity!, key!, await readFeatures(url, entity!, key!)));
   }
 }
@@ -92,11 +98,17 @@ async function report(): Promise<void> {
 async function summarize(): Promise<number> {
   const differences = await findDifferences(url, before, ledger);
   console.log(`\n${ledger.line()}`);
-  for (const { repository } of ledger.newestDays.slice(0, 3)) console.log(featureLine("repository", repository, await readFeatures(url, "repository", repository)));
+  for (const { repository } of ledger.newestDays.slice(0, 3)) {
+    console.log(featureLine("repository", repository, await readFeatures(url, "repository", repository)));
+  }
   for (const difference of differences) console.log(`✗ ${difference}`);
   if (differences.length > 0 || ledger.unexpected > 0) return 1;
   console.log(`✓ ${ledger.counted} deliveries about ${ledger.newestDays.length} repositories were acknowledged, and each was counted exactly once.`);
-  console.log(`✓ ${ledger.acknowledged - ledger.counted} about no repository were acknowledged and left out; ${ledger.late} came too late for their window and lie in "deliveries-late".`);
+  console.log(
+    `✓ ${
+      ledger.acknowledged - ledger.counted
+    } about no repository were acknowledged and left out; ${ledger.late} came too late for their window and lie in "deliveries-late".`,
+  );
   return 0;
 }
 

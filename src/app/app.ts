@@ -1,10 +1,28 @@
 /** The app: where definitions meet, and the handle to run them. */
 import { type Awaitable } from "../base/awaitable.ts";
 import { DefinitionError } from "../base/errors.ts";
-import { defineFeatures, type FeatureAnswer, featureParts, type FeatureParts, type FeatureSet, type FeatureSetOptions, type FeatureShape, type PlainFeatures, type Queryable } from "../feature/feature-set.ts";
+import {
+  defineFeatures,
+  type FeatureAnswer,
+  type FeatureParts,
+  featureParts,
+  type FeatureSet,
+  type FeatureSetOptions,
+  type FeatureShape,
+  type PlainFeatures,
+  type Queryable,
+} from "../feature/feature-set.ts";
 import { type CheckedParse, defineResolver, type Resolver, type ResolverDefinition, type ResolverResult } from "../feature/resolver.ts";
 import { checkListen, isLoopbackHost } from "../http/admin/guard.ts";
-import { type CheckedMap, defineWebhook, type HeaderRecord, type QueryValues, type WebhookDefinition, type WebhookMessage, type WebhookOptions } from "../http/ingest/webhook.ts";
+import {
+  type CheckedMap,
+  defineWebhook,
+  type HeaderRecord,
+  type QueryValues,
+  type WebhookDefinition,
+  type WebhookMessage,
+  type WebhookOptions,
+} from "../http/ingest/webhook.ts";
 import type { Observer } from "../observe/events.ts";
 import { logger } from "../observe/logger.ts";
 import { textKeys } from "../record/key.ts";
@@ -130,7 +148,10 @@ export interface App extends AsyncDisposable {
    * if (status !== 202 || record?.value !== 12) throw new Error("wanted 202 and a record");
    * ```
    */
-  webhook<Body = unknown, Query = QueryValues, HeaderValues = HeaderRecord, Input = unknown>(path: `/${string}`, options: WebhookOptions<Body, Query, HeaderValues, Input> & CheckedMap<NoInfer<Body>, NoInfer<Input>>): Webhook<Body, Query, HeaderValues>;
+  webhook<Body = unknown, Query = QueryValues, HeaderValues = HeaderRecord, Input = unknown>(
+    path: `/${string}`,
+    options: WebhookOptions<Body, Query, HeaderValues, Input> & CheckedMap<NoInfer<Body>, NoInfer<Input>>,
+  ): Webhook<Body, Query, HeaderValues>;
   /**
    * The records of a source, to work on: each step gives the stream behind it.
    *
@@ -274,7 +295,10 @@ class MillraceApp implements App {
     return defineTopic(this.#defining(), { send: async (topic, value, sendOptions) => (await this.#started()).send(topic, value, sendOptions) }, name, options);
   }
 
-  webhook<Body = unknown, Query = QueryValues, HeaderValues = HeaderRecord, Input = unknown>(path: `/${string}`, options: WebhookOptions<Body, Query, HeaderValues, Input> & CheckedMap<NoInfer<Body>, NoInfer<Input>>): Webhook<Body, Query, HeaderValues> {
+  webhook<Body = unknown, Query = QueryValues, HeaderValues = HeaderRecord, Input = unknown>(
+    path: `/${string}`,
+    options: WebhookOptions<Body, Query, HeaderValues, Input> & CheckedMap<NoInfer<Body>, NoInfer<Input>>,
+  ): Webhook<Body, Query, HeaderValues> {
     const builder = this.#defining();
     const definition = defineWebhook(path, options, (sentence) => builder.fault(sentence));
     const own = options.topic === undefined ? builder.topic(this.#webhookTopic(path)) : null;
@@ -297,7 +321,11 @@ class MillraceApp implements App {
     return streamOf(source);
   }
 
-  features<const N extends string, F extends FeatureShape, K = string>(name: N, shape: F, options: FeatureSetOptions<K> = {}): FeatureSet<N, K, PlainFeatures<F>> {
+  features<const N extends string, F extends FeatureShape, K = string>(
+    name: N,
+    shape: F,
+    options: FeatureSetOptions<K> = {},
+  ): FeatureSet<N, K, PlainFeatures<F>> {
     const set = defineFeatures<N, F, K>(this.#defining(), name, shape, options);
     this.#features.set(name, featureParts(set as unknown as Queryable<never, unknown>));
     return set;
@@ -329,7 +357,9 @@ class MillraceApp implements App {
   async run(options: RunOptions = {}): Promise<void> {
     const runtime = await this.#runtime();
     const { port = 8080, host = "127.0.0.1", signal, observer = logger({ runtime, level: "warn" }) } = options;
-    const { onStart = (started) => runtime.print(`${started.app} runs on ${started.runtime}, ${started.url ?? "without listening"}; log and state: ${started.place}`) } = options;
+    const {
+      onStart = (started) => runtime.print(`${started.app} runs on ${started.runtime}, ${started.url ?? "without listening"}; log and state: ${started.place}`),
+    } = options;
     const token = options.token === undefined ? null : resolveSecret(runtime, options.token, "admin token");
     if (port !== null) checkListen(host, token);
     this.#observer = observer;

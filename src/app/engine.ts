@@ -12,7 +12,7 @@ import type { Runtime } from "../runtime/runtime.ts";
 import type { Database } from "../sqlite/database.ts";
 import { RECEIVED_HEADER } from "../feature/resolver.ts";
 import type { Receipt, SendOptions } from "../stream/topic.ts";
-import { type Worker, type WorkerOptions, Worker as Workers } from "../task/worker.ts";
+import { type Worker, Worker as Workers, type WorkerOptions } from "../task/worker.ts";
 import { describeTopology, mermaidOf } from "../topology/describe.ts";
 import type { TopicDefinition } from "../topology/node.ts";
 import type { Topology } from "../topology/topology.ts";
@@ -131,7 +131,9 @@ export class Engine {
         return { ...base, status: "degraded", reason: "tasks are being restored", live: true };
       default:
         if (failure !== null) return { ...base, status: "error", reason: messageOf(failure), live: false };
-        return worker.commitTrouble === null ? { ...base, status: "ok", live: true } : { ...base, status: "degraded", reason: worker.commitTrouble, live: true };
+        return worker.commitTrouble === null
+          ? { ...base, status: "ok", live: true }
+          : { ...base, status: "degraded", reason: worker.commitTrouble, live: true };
     }
   }
 
@@ -147,7 +149,11 @@ export class Engine {
       query: async (entity, key, { names, at }) => {
         const parts = features.get(entity);
         if (parts === undefined) return null;
-        for (const name of names ?? []) if (!parts.names.includes(name)) throw new StreamError("OPTION_INVALID", "user", `Features "${entity}" have no "${name}": there are ${parts.names.join(", ")}`);
+        for (const name of names ?? []) {
+          if (!parts.names.includes(name)) {
+            throw new StreamError("OPTION_INVALID", "user", `Features "${entity}" have no "${name}": there are ${parts.names.join(", ")}`);
+          }
+        }
         return await this.query(parts, parts.keys.fromId(key), names ?? parts.names, at);
       },
       health: async () => this.health(),
@@ -166,7 +172,9 @@ export class Engine {
   }
 
   async #append(definition: WebhookDefinition, request: AcceptedRequest): Promise<AppendResult> {
-    if (this.worker.state === "failed" || this.worker.state === "stopped") throw new ExternalError("LOG_CLOSED", "Cannot take a webhook: the app has stopped", { retryAfterMs: 5_000 });
+    if (this.worker.state === "failed" || this.worker.state === "stopped") {
+      throw new ExternalError("LOG_CLOSED", "Cannot take a webhook: the app has stopped", { retryAfterMs: 5_000 });
+    }
     const webhook = this.#options.webhooks.find((candidate) => candidate.definition === definition)!;
     const { topic, takesMessage } = webhook;
     const { body, query, headers, receivedAt } = request;
@@ -190,7 +198,12 @@ export class Engine {
     metrics.total("millrace_record_retries_total", "Tries after the first.", {}, () => stats.retries);
     metrics.total("millrace_commits_total", "Commits that happened.", {}, () => stats.commits);
     metrics.total("millrace_commits_failed_total", "Commits that did not happen.", {}, () => stats.failedCommits);
-    metrics.total("millrace_records_skipped_total", "Records that were left out, for whatever reason.", {}, () => [...stats.skipped.values()].reduce((sum, count) => sum + count, 0));
+    metrics.total(
+      "millrace_records_skipped_total",
+      "Records that were left out, for whatever reason.",
+      {},
+      () => [...stats.skipped.values()].reduce((sum, count) => sum + count, 0),
+    );
     for (const task of worker.tasks) {
       const own = (): typeof task | undefined => worker.tasks.find(({ id }) => id === task.id);
       for (const { topic, partition } of task.inputs) {
@@ -199,8 +212,18 @@ export class Engine {
         metrics.gauge("millrace_partition_lag_records", "Records between the position and the end.", labels, () => input()?.lag ?? NaN);
         metrics.gauge("millrace_partition_position", "Position of the next record to take.", labels, () => input()?.position ?? NaN);
       }
-      metrics.gauge("millrace_task_watermark_seconds", "Event time by which windows close, seconds since the epoch.", { task: task.id }, () => (own()?.clock.safe ?? NaN) / 1_000);
-      metrics.gauge("millrace_task_unresolved_records", "Records under way, waiting for another try, or behind one of their key.", { task: task.id }, () => own()?.unresolved.size ?? NaN);
+      metrics.gauge(
+        "millrace_task_watermark_seconds",
+        "Event time by which windows close, seconds since the epoch.",
+        { task: task.id },
+        () => (own()?.clock.safe ?? NaN) / 1_000,
+      );
+      metrics.gauge(
+        "millrace_task_unresolved_records",
+        "Records under way, waiting for another try, or behind one of their key.",
+        { task: task.id },
+        () => own()?.unresolved.size ?? NaN,
+      );
       metrics.gauge("millrace_task_cached_bytes", "About how much memory cached state takes.", { task: task.id }, () => own()?.cachedBytes ?? NaN);
     }
   }

@@ -52,7 +52,10 @@ export function embedded(options: EmbeddedOptions = {}): LogDriver {
     open: async ({ runtime, directory, report }) => {
       const disk = options.disk ?? runtime.disk(directory);
       const { database } = options;
-      const log = await embeddedLog(runtime, disk, { ...(database === undefined ? {} : { database }), onWarning: (message) => report({ type: "warning", message, error: null }) });
+      const log = await embeddedLog(runtime, disk, {
+        ...(database === undefined ? {} : { database }),
+        onWarning: (message) => report({ type: "warning", message, error: null }),
+      });
       return { log, database: null, place: `${directory}/millrace.db` };
     },
   };

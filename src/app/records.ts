@@ -24,7 +24,8 @@ export async function appendOf(
   const decoded = needsValue ? await topic.value.decode(typeof payload === "string" ? utf8.encode(payload) : payload) : undefined;
   const key = options.key !== undefined ? options.key : decoded !== undefined && topic.keyOf !== null ? topic.keyOf(decoded) : null;
   const keyPayload = key === null || key === undefined ? null : topic.key.encode(key);
-  const partition = options.partition ?? (partitions === 1 ? 0 : keyPayload === null ? runtime.randomBytes(1)[0]! % partitions : partitionFor(keyPayload, partitions));
+  const partition = options.partition ??
+    (partitions === 1 ? 0 : keyPayload === null ? runtime.randomBytes(1)[0]! % partitions : partitionFor(keyPayload, partitions));
   if (!Number.isInteger(partition) || partition < 0 || partition >= partitions) {
     throw new DefinitionError(`Cannot send to partition ${partition} of topic "${topic.name}": it has ${partitions}`, { code: "OPTION_INVALID" });
   }
@@ -40,7 +41,13 @@ export async function appendOf(
 }
 
 /** A timestamp that cannot be used does not keep a record out: its topic's policy speaks when it is read. */
-function timestampOf(topic: TopicDefinition, value: unknown, given: Date | number | undefined, now: number, place: Omit<Parameters<NonNullable<TopicDefinition["timestamp"]>>[1], "timestamp">): number {
+function timestampOf(
+  topic: TopicDefinition,
+  value: unknown,
+  given: Date | number | undefined,
+  now: number,
+  place: Omit<Parameters<NonNullable<TopicDefinition["timestamp"]>>[1], "timestamp">,
+): number {
   const instant = given ?? (topic.timestamp !== null && value !== undefined ? tryTimestamp(() => topic.timestamp!(value, { ...place, timestamp: now })) : now);
   const timestamp = instant instanceof Date ? instant.getTime() : instant;
   return Number.isSafeInteger(timestamp) ? timestamp : now;

@@ -80,7 +80,9 @@ const runCommand = buildCommand<RunFlags, [string], ParseContext>({
   },
   func(this: ParseContext, { port, host, tokenEnv, dir, json, quiet, debug }: RunFlags, file: string): Error | void {
     // Said without the text: it may be the token itself.
-    if (tokenEnv !== undefined && !/^[A-Za-z_][A-Za-z0-9_]*$/.test(tokenEnv)) return new Error("--token-env takes the name of an environment variable, not the token itself");
+    if (tokenEnv !== undefined && !/^[A-Za-z_][A-Za-z0-9_]*$/.test(tokenEnv)) {
+      return new Error("--token-env takes the name of an environment variable, not the token itself");
+    }
     this.parsed = { command: "run", file, port, host, tokenEnv, directory: dir, json, quiet, debug };
   },
 });
@@ -110,7 +112,10 @@ const topologyCommand = buildCommand<TopologyFlags, [string], ParseContext>({
 /** Understands arguments; `version` is what `--version` answers. Never throws for what a user typed. */
 export async function parseArguments(args: readonly string[], version: string): Promise<Arguments> {
   const application = buildApplication(
-    buildRouteMap({ routes: { run: runCommand, topology: topologyCommand }, docs: { brief: "Runs stream programs: topics, webhooks, windows and features, on Node, Bun and Deno" } }),
+    buildRouteMap({
+      routes: { run: runCommand, topology: topologyCommand },
+      docs: { brief: "Runs stream programs: topics, webhooks, windows and features, on Node, Bun and Deno" },
+    }),
     {
       name: "millrace",
       versionInfo: { currentVersion: version },

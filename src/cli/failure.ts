@@ -16,7 +16,10 @@ export function describeFailure(thrown: unknown, { json, debug }: FailureOptions
   const name = thrown instanceof Error ? thrown.name : "Error";
   if (json) {
     const faults = isOurs ? (thrown as { readonly faults?: readonly string[] }).faults : undefined;
-    return { text: JSON.stringify({ type: "error", name, code: isOurs ? thrown.code : null, message: messageOf(thrown), faults, stack: stack ?? undefined }), exitCode };
+    return {
+      text: JSON.stringify({ type: "error", name, code: isOurs ? thrown.code : null, message: messageOf(thrown), faults, stack: stack ?? undefined }),
+      exitCode,
+    };
   }
   const lines = [isOurs ? `${thrown.code}: ${thrown.message}` : `${name}: ${messageOf(thrown)}`, ...causes(thrown)];
   if (stack !== null) lines.push(stack);

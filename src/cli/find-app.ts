@@ -8,7 +8,9 @@ export async function findApp(file: string, load: (file: string) => Promise<unkn
   for (const name of ["app", "default"]) if (isApp(module[name])) return module[name];
   const exported = Object.keys(module);
   throw new DefinitionError(
-    `Cannot find an app in ${file}: it exports ${exported.length === 0 ? "nothing" : exported.join(", ")}, wanted \`export const app = createApp("…")\` or an app as default export`,
+    `Cannot find an app in ${file}: it exports ${
+      exported.length === 0 ? "nothing" : exported.join(", ")
+    }, wanted \`export const app = createApp("…")\` or an app as default export`,
   );
 }
 

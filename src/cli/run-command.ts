@@ -18,7 +18,7 @@ export async function runCommand(asked: RunArguments, runtime: Runtime, load: (f
     onStart: (started) => {
       const facts = { version, needsToken: token !== null };
       if (asked.json) runtime.print(startJson(started, facts));
-      else if (!asked.quiet) for (const line of startLines(started, facts)) runtime.print(line);
+      else if (!asked.quiet) { for (const line of startLines(started, facts)) runtime.print(line); }
     },
     ...(asked.port === undefined ? {} : { port: asked.port }),
     ...(asked.host === undefined ? {} : { host: asked.host }),

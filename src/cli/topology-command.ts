@@ -20,7 +20,9 @@ export function topologyLines({ app, topics, subTopologies }: TopologyDescriptio
     for (const step of sub.steps) {
       if (step.kind === "source") continue;
       const goes = [step.writes === null ? [] : [`to topic ${step.writes}`], step.stores.length === 0 ? [] : [`keeps ${step.stores.join(", ")}`]].flat();
-      lines.push(`  ${step.inputs.join(", ")} → ${step.name}${step.kind === step.name ? "" : ` (${step.kind})`}${goes.length === 0 ? "" : `: ${goes.join("; ")}`}`);
+      lines.push(
+        `  ${step.inputs.join(", ")} → ${step.name}${step.kind === step.name ? "" : ` (${step.kind})`}${goes.length === 0 ? "" : `: ${goes.join("; ")}`}`,
+      );
     }
   }
   return lines;

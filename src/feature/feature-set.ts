@@ -52,7 +52,8 @@ export interface Queryable<in K, out Answer> {
 }
 
 /** The features of an entity. As a resolver's output: any of them. */
-export interface FeatureSet<N extends string, K, V> extends Output<FeatureRow<N, K, Partial<V>>>, Target<unknown, FeatureRow<N, K, Partial<V>>>, Queryable<K, FeatureAnswer<V>> {
+export interface FeatureSet<N extends string, K, V>
+  extends Output<FeatureRow<N, K, Partial<V>>>, Target<unknown, FeatureRow<N, K, Partial<V>>>, Queryable<K, FeatureAnswer<V>> {
   /** The name of the entity. */
   readonly name: N;
   /** A row: the key and some features. Older observations never overwrite newer ones. */
@@ -88,21 +89,32 @@ export interface FeatureParts {
 /** The parts behind a resolver's output or a query. */
 export function featureParts(features: Output<unknown> | Queryable<never, unknown>): FeatureParts {
   const parts: unknown = (features as Partial<Output<unknown>>)?.["~row"];
-  if (typeof parts !== "object" || parts === null || !("shape" in parts)) throw new DefinitionError("Cannot use these features: they were not made by app.features()");
+  if (typeof parts !== "object" || parts === null || !("shape" in parts)) {
+    throw new DefinitionError("Cannot use these features: they were not made by app.features()");
+  }
   return parts as FeatureParts;
 }
 
 /** Defines the features of an entity and the step that keeps them. */
-export function defineFeatures<const N extends string, F extends FeatureShape, K>(builder: TopologyBuilder, name: N, shape: F, options: FeatureSetOptions<K>): FeatureSet<N, K, PlainFeatures<F>> {
+export function defineFeatures<const N extends string, F extends FeatureShape, K>(
+  builder: TopologyBuilder,
+  name: N,
+  shape: F,
+  options: FeatureSetOptions<K>,
+): FeatureSet<N, K, PlainFeatures<F>> {
   type V = PlainFeatures<F>;
   if (!/^[A-Za-z0-9_-]{1,100}$/.test(name)) builder.fault(`The name of features "${name}" cannot be used: wanted 1 to 100 of A-Z a-z 0-9 _ -`);
   const names = Object.keys(shape);
   if (names.length === 0) builder.fault(`Features "${name}" are empty, wanted at least one`);
   for (const feature of names) {
-    if (typeof shape[feature]?.["~standard"]?.validate !== "function") builder.fault(`Feature "${feature}" of "${name}" has no schema: wanted a Standard Schema`);
+    if (typeof shape[feature]?.["~standard"]?.validate !== "function") {
+      builder.fault(`Feature "${feature}" of "${name}" has no schema: wanted a Standard Schema`);
+    }
     if (feature.includes("\0")) builder.fault(`A feature of "${name}" has NUL in its name`);
   }
-  const keys = options.keyFormat === undefined ? textKeys : codecKeys(isCodec(options.keyFormat) ? options.keyFormat["~codec"] : valueFormat(options.keyFormat));
+  const keys = options.keyFormat === undefined
+    ? textKeys
+    : codecKeys(isCodec(options.keyFormat) ? options.keyFormat["~codec"] : valueFormat(options.keyFormat));
   const made = madeTopic({ name: `${builder.app}-${name}`, key: keys, origin: `${builder.app}-${name}`, isInternal: true, retention: "forever" });
   // Rows are packed without the key, which is the record's.
   const topic = builder.topic({ ...made, value: { encode: (row) => packValue(rowValues(row as FeatureRow<string, unknown, object>)), decode: unpackValue } });
@@ -145,7 +157,9 @@ export function checkedRow(parts: FeatureParts, row: FeatureRow<string, unknown,
   // An identifier that is missing would otherwise be kept under the text "undefined".
   if (row.key === null || row.key === undefined) throw new DefinitionError(`Cannot take a row of "${row.entity}": it has no key`);
   const missing = parts.isPick ? parts.names.filter((feature) => row.values[feature] === undefined) : [];
-  if (missing.length > 0) throw new DefinitionError(`Cannot take a row of "${row.entity}": it lacks ${missing.join(", ")}, which the resolver's output promises`);
+  if (missing.length > 0) {
+    throw new DefinitionError(`Cannot take a row of "${row.entity}": it lacks ${missing.join(", ")}, which the resolver's output promises`);
+  }
   let later: Promise<unknown> | null = null;
   for (const [feature, value] of Object.entries(row.values)) {
     const schema = parts.shape[feature];

@@ -8,7 +8,7 @@ import { type Source, sourceParts } from "../stream/source.ts";
 import { isPastDeadline } from "../time/lateness.ts";
 import type { OperatorContext, TopicDefinition, TopologyNode } from "../topology/node.ts";
 import type { TopologyBuilder } from "../topology/topology.ts";
-import { checkedRow, featureParts, type FeatureParts, type FeatureRow, type Output } from "./feature-set.ts";
+import { checkedRow, type FeatureParts, featureParts, type FeatureRow, type Output } from "./feature-set.ts";
 
 /** From source to features, in this order: `source`, `parse`, `output`, then the handler. */
 export interface ResolverDefinition<K, V, M, Row> {
@@ -63,7 +63,9 @@ export function defineResolver<K, V, Row, M>(
   const what = `resolver "${name}"`;
   const fault = (sentence: string): void => builder.fault(sentence);
   if (typeof handler !== "function") fault(`${what} has no handler: wanted a function as third argument`);
-  if (definition.parse !== undefined && typeof definition.parse !== "function") fault(`parse of ${what} is of type ${typeof definition.parse}, wanted a function`);
+  if (definition.parse !== undefined && typeof definition.parse !== "function") {
+    fault(`parse of ${what} is of type ${typeof definition.parse}, wanted a function`);
+  }
   const output = featureParts(definition.output);
   const node = sourceParts(definition.source).node();
   builder.add({

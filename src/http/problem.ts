@@ -60,7 +60,9 @@ export function problemResponse(problem: Problem): Response {
     status,
     detail,
     ...(code === undefined ? {} : { code }),
-    ...(issues === undefined ? {} : { issues: issues.slice(0, ISSUES_MAX).map(({ path, message }) => ({ path: shortened(path), message: shortened(message) })) }),
+    ...(issues === undefined
+      ? {}
+      : { issues: issues.slice(0, ISSUES_MAX).map(({ path, message }) => ({ path: shortened(path), message: shortened(message) })) }),
   };
   const headers: Record<string, string> = { ...ALWAYS, "content-type": "application/problem+json", ...problem.headers };
   if (problem.retryAfterSeconds !== undefined) headers["retry-after"] = String(problem.retryAfterSeconds);
@@ -98,7 +100,11 @@ export function retryAfterSeconds(pauseMs: number | null): number {
 export const NOT_FOUND: Problem = Object.freeze({ status: 404, reason: "not_found", detail: "Nothing is at this path." });
 
 /** An error of ours, told to nobody but the log. */
-export const FAILED: Problem = Object.freeze({ status: 500, reason: "failed", detail: "The request could not be handled. The cause is in the log of the server." });
+export const FAILED: Problem = Object.freeze({
+  status: 500,
+  reason: "failed",
+  detail: "The request could not be handled. The cause is in the log of the server.",
+});
 
 /** The method is not one of those a path takes. */
 export function methodProblem(allowed: readonly string[]): Problem {

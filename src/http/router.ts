@@ -34,7 +34,11 @@ export function router(routes: readonly Route[], onError: (error: unknown, route
       context.env.route = path;
       const request = context.req.raw;
       if (!allowed.includes(request.method)) return problemResponse(methodProblem(allowed));
-      return await handle(request, { url: new URL(request.url), params: context.req.param() as Readonly<Record<string, string>>, remoteAddress: context.env.remoteAddress });
+      return await handle(request, {
+        url: new URL(request.url),
+        params: context.req.param() as Readonly<Record<string, string>>,
+        remoteAddress: context.env.remoteAddress,
+      });
     });
   }
   hono.notFound(() => problemResponse(NOT_FOUND));

@@ -39,7 +39,9 @@ export function httpApp(host: HttpHost, options: HttpOptions = {}): HttpApp {
   return {
     fetch: async (request, info) => {
       const problem = headProblem(request);
-      const { response, route: path } = problem === null ? await route(request, info?.remoteAddress ?? null) : { response: problemResponse(problem), route: "unknown" };
+      const { response, route: path } = problem === null
+        ? await route(request, info?.remoteAddress ?? null)
+        : { response: problemResponse(problem), route: "unknown" };
       count(path, response.status);
       return response;
     },
@@ -61,7 +63,10 @@ function webhookRoutes(host: HttpHost, admission: Admission, options: HttpOption
     }
   }
   if (faults.length === 0) return routes;
-  throw new DefinitionError(faults.length === 1 ? faults[0]! : `Cannot serve the webhooks:\n${faults.map((fault) => `- ${fault}`).join("\n")}`, { faults, code: "CONFIG_INVALID" });
+  throw new DefinitionError(faults.length === 1 ? faults[0]! : `Cannot serve the webhooks:\n${faults.map((fault) => `- ${fault}`).join("\n")}`, {
+    faults,
+    code: "CONFIG_INVALID",
+  });
 }
 
 /** What is wrong with a head. Some hosts parse it only when it is looked at, and throw then. */
@@ -98,7 +103,10 @@ function counting({ metrics }: HttpHost): (route: string, status: number) => voi
     const key = `${status} ${route}`;
     let counter = counters.get(key);
     if (counter === undefined) {
-      counter = metrics.counter("millrace_http_requests_total", "Requests, by the pattern of their path and the status of the answer.", { route, status: String(status) });
+      counter = metrics.counter("millrace_http_requests_total", "Requests, by the pattern of their path and the status of the answer.", {
+        route,
+        status: String(status),
+      });
       counters.set(key, counter);
     }
     counter.inc();

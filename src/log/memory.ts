@@ -139,9 +139,7 @@ class MemoryLog implements Log {
 
   async describe(topics: readonly string[]): Promise<readonly PartitionInfo[]> {
     this.#checkOpen("describe topics");
-    return topics.flatMap((topic) =>
-      this.#topic(topic, "describe").partitions.map(({ partition, start, end }) => ({ topic, partition, start, end }))
-    );
+    return topics.flatMap((topic) => this.#topic(topic, "describe").partitions.map(({ partition, start, end }) => ({ topic, partition, start, end })));
   }
 
   async append(appends: readonly Append[]): Promise<readonly AppendReceipt[]> {

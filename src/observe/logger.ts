@@ -103,7 +103,9 @@ export function describe(event: ObservedEvent): string {
     case "taskStopped":
       return `Task ${event.task} stopped: ${event.reason}${event.error === null ? "" : `: ${errorText(event.error)}`}`;
     case "taskStuck":
-      return `Task ${event.task} has not moved for ${event.ageMs} ms${event.step === null ? "" : `, in step "${event.step}"`}${event.record === null ? "" : `, at ${place(event.record)}`}`;
+      return `Task ${event.task} has not moved for ${event.ageMs} ms${event.step === null ? "" : `, in step "${event.step}"`}${
+        event.record === null ? "" : `, at ${place(event.record)}`
+      }`;
     case "partitionsChanged":
       return `Partitions assigned: ${event.assigned.join(", ") || "none"}; revoked: ${event.revoked.join(", ") || "none"}`;
     case "recordSkipped":

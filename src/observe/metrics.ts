@@ -118,12 +118,17 @@ export class Metrics {
       .map(({ name, help, kind, series }) => ({ name, help, kind, samples: [...series.values()].flatMap((one) => one.samples()) }));
   }
 
-  #family(wanted: { readonly name: string; readonly help: string; readonly kind: MetricKind; readonly labels: Labels; readonly buckets: readonly number[] | null }): Family {
+  #family(
+    wanted: { readonly name: string; readonly help: string; readonly kind: MetricKind; readonly labels: Labels; readonly buckets: readonly number[] | null },
+  ): Family {
     const { name, help, kind, labels, buckets } = wanted;
     const labelNames = Object.keys(labels).sort().join();
     const known = this.#families.get(name);
     if (known !== undefined) {
-      assert(known.kind === kind && known.labelNames === labelNames, `M1: metric ${name} is a ${known.kind} by (${known.labelNames}), wanted a ${kind} by (${labelNames})`);
+      assert(
+        known.kind === kind && known.labelNames === labelNames,
+        `M1: metric ${name} is a ${known.kind} by (${known.labelNames}), wanted a ${kind} by (${labelNames})`,
+      );
       return known;
     }
     assert(/^millrace_[a-z0-9_]+$/.test(name) && (kind === "counter") === name.endsWith("_total"), `M1: ${name} is no name for a ${kind}`);

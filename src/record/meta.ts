@@ -76,8 +76,9 @@ export class RecordView implements RecordMeta<unknown> {
     if (!this.#hasKey) {
       const cursor = this.#cursor;
       if (cursor === null) throw this.#keyFault;
-      if (this.#decodeKey === null) this.#key = cursor.keyStart < 0 || this.#keys === null ? cursor.keyText() : this.#keys.read(cursor.bytes, cursor.keyStart, cursor.keyEnd);
-      else {
+      if (this.#decodeKey === null) {
+        this.#key = cursor.keyStart < 0 || this.#keys === null ? cursor.keyText() : this.#keys.read(cursor.bytes, cursor.keyStart, cursor.keyEnd);
+      } else {
         const bytes = cursor.keyBytes();
         this.#key = bytes === null ? null : this.#decodeKey(bytes);
       }

@@ -28,7 +28,9 @@ const FALLBACK = "~fallback";
  * ```
  */
 export function env(name: string, fallback?: string): EnvValue {
-  if (typeof name !== "string" || name === "") throw new DefinitionError(`env() got ${JSON.stringify(name)}, wanted the name of a variable`, { code: "OPTION_INVALID" });
+  if (typeof name !== "string" || name === "") {
+    throw new DefinitionError(`env() got ${JSON.stringify(name)}, wanted the name of a variable`, { code: "OPTION_INVALID" });
+  }
   const value = { "~env": name };
   if (fallback !== undefined) Object.defineProperty(value, FALLBACK, { value: fallback });
   return Object.freeze(value);
@@ -54,5 +56,8 @@ export function resolveSecret(runtime: Pick<Runtime, "env">, secret: Secret, wha
   const name = secret["~env"];
   const value = runtime.env(name) || (secret as { readonly [FALLBACK]?: string })[FALLBACK];
   if (value !== undefined && value !== "") return value;
-  throw new DefinitionError(`The ${what} comes from the environment variable ${name}, which is missing or empty: set it`, { code: "CONFIG_INVALID", details: { variable: name } });
+  throw new DefinitionError(`The ${what} comes from the environment variable ${name}, which is missing or empty: set it`, {
+    code: "CONFIG_INVALID",
+    details: { variable: name },
+  });
 }

@@ -135,6 +135,9 @@ class MemoryFile implements DiskFile {
 
 /** Refuses what is not a path below the root (D1). */
 export function checkPath(path: string): void {
-  const isPlain = path.length > 0 && !path.includes("\\") && !path.includes("\0") && path.split("/").every((part) => part !== "" && part !== "." && part !== "..");
-  if (!isPlain) throw new StoreError("DISK_FAILED", `Cannot use the path "${path}": wanted names separated by "/", below the disk's root`, { details: { path } });
+  const isPlain = path.length > 0 && !path.includes("\\") && !path.includes("\0") &&
+    path.split("/").every((part) => part !== "" && part !== "." && part !== "..");
+  if (!isPlain) {
+    throw new StoreError("DISK_FAILED", `Cannot use the path "${path}": wanted names separated by "/", below the disk's root`, { details: { path } });
+  }
 }

@@ -59,7 +59,7 @@ export class Connection implements Database, StatementOwner {
     const { sqlite } = this.engine;
     const text = this.engine.allocateText(sql);
     try {
-      for (let rest = text; this.engine.bytes[rest] !== 0; ) {
+      for (let rest = text; this.engine.bytes[rest] !== 0;) {
         const { statement, tail } = this.#compile(rest, 0, sql);
         rest = tail;
         // A comment, or nothing before a semicolon.

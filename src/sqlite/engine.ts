@@ -116,7 +116,9 @@ export class Engine {
 
   /** The error of a memory that cannot grow. */
   full(): StoreError {
-    return new StoreError("STORE_FULL", `Cannot get more memory for SQLite: it holds ${this.memoryBytes} bytes already`, { details: { memoryBytes: this.memoryBytes } });
+    return new StoreError("STORE_FULL", `Cannot get more memory for SQLite: it holds ${this.memoryBytes} bytes already`, {
+      details: { memoryBytes: this.memoryBytes },
+    });
   }
 
   #imports(module: WebAssembly.Module, runtime: Pick<Runtime, "now">, pagesMax: number): WebAssembly.Imports {
@@ -135,7 +137,9 @@ export class Engine {
     };
     const imports: Record<string, Record<string, unknown>> = {};
     // Everything else belongs to SQLite's own Unix VFS, which is never opened.
-    for (const { module: from, name } of WebAssembly.Module.imports(module)) (imports[from] ??= {})[name] = wanted[name] ?? (from === "env" ? () => -ENOSYS : () => ENOSYS);
+    for (const { module: from, name } of WebAssembly.Module.imports(module)) {
+      (imports[from] ??= {})[name] = wanted[name] ?? (from === "env" ? () => -ENOSYS : () => ENOSYS);
+    }
     return imports as WebAssembly.Imports;
   }
 
@@ -165,8 +169,16 @@ export class Engine {
     const date = new Date(seconds * MS_PER_SECOND);
     const yearStart = Date.UTC(date.getUTCFullYear(), 0, 1);
     const fields = [
-      date.getUTCSeconds(), date.getUTCMinutes(), date.getUTCHours(), date.getUTCDate(), date.getUTCMonth(), date.getUTCFullYear() - 1900,
-      date.getUTCDay(), Math.floor((date.getTime() - yearStart) / 86_400_000), 0, 0,
+      date.getUTCSeconds(),
+      date.getUTCMinutes(),
+      date.getUTCHours(),
+      date.getUTCDate(),
+      date.getUTCMonth(),
+      date.getUTCFullYear() - 1900,
+      date.getUTCDay(),
+      Math.floor((date.getTime() - yearStart) / 86_400_000),
+      0,
+      0,
     ];
     this.words.set(fields, out >> 2);
   }

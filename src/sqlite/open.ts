@@ -13,9 +13,16 @@ const CONTROL_RESERVE_BYTES = 38;
 const KIB = 1_024;
 const MEMORY_BYTES_MIN = 8_388_608;
 
-const defaults = Object.freeze({
-  pageBytes: 4_096, cacheBytes: 16_777_216, journal: "wal", checkpointBytes: 16_777_216, memoryBytesMax: 2_147_483_648, checksums: true,
-} as const);
+const defaults = Object.freeze(
+  {
+    pageBytes: 4_096,
+    cacheBytes: 16_777_216,
+    journal: "wal",
+    checkpointBytes: 16_777_216,
+    memoryBytesMax: 2_147_483_648,
+    checksums: true,
+  } as const,
+);
 
 /** Options of {@linkcode openDatabase}. */
 export interface OpenDatabaseOptions extends DatabaseOptions {
@@ -66,7 +73,9 @@ function checkOptions(options: DatabaseOptions): void {
 function checkFiles(disk: Disk, path: string): boolean {
   const walSize = sizeOf(disk, `${path}-wal`);
   if (walSize === 0 || sizeOf(disk, path) > 0) return walSize > 0;
-  throw new StoreError("STORE_CORRUPT", `Cannot open "${path}": the file is empty or gone, but its log "${path}-wal" has ${walSize} bytes`, { details: { path, walSize } });
+  throw new StoreError("STORE_CORRUPT", `Cannot open "${path}": the file is empty or gone, but its log "${path}-wal" has ${walSize} bytes`, {
+    details: { path, walSize },
+  });
 }
 
 function sizeOf(disk: Disk, path: string): number {

@@ -49,7 +49,9 @@ export function sqliteError({ code, message, path, sql, diskError }: SqliteFailu
   if (diskError !== null && isOfDisk) return new StoreError(diskError.code, `${doing}: ${diskError.message}`, { cause: diskError, details });
   if (primary === resultCode.NOMEM || code === resultCode.IOERR_NOMEM) return new StoreError("STORE_FULL", `${doing}: SQLite's memory is full`, { details });
   if (primary === resultCode.FULL) return new StoreError("STORE_FULL", `${doing}: ${message}`, { details });
-  if (primary === resultCode.CORRUPT || primary === resultCode.NOTADB) return new StoreError("STORE_CORRUPT", `${doing}: the file is damaged (${message})`, { details });
+  if (primary === resultCode.CORRUPT || primary === resultCode.NOTADB) {
+    return new StoreError("STORE_CORRUPT", `${doing}: the file is damaged (${message})`, { details });
+  }
   if (primary === resultCode.IOERR || primary === resultCode.CANTOPEN) return new StoreError("DISK_FAILED", `${doing}: ${message}`, { details });
   return new StoreError("SQLITE_FAILED", `${doing}: ${message}`, { details });
 }

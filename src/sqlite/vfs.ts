@@ -349,9 +349,14 @@ export class Vfs {
 
   #distrust(thrown: unknown, operation: string, path: string): StoreError {
     const cause = asStoreError(thrown, operation, path);
-    this.fatal ??= new StoreError(cause.code, `Cannot use "${path}" any more: a ${operation} of it failed, so what was written may be lost; close and reopen it`, {
-      cause, details: { path, operation },
-    });
+    this.fatal ??= new StoreError(
+      cause.code,
+      `Cannot use "${path}" any more: a ${operation} of it failed, so what was written may be lost; close and reopen it`,
+      {
+        cause,
+        details: { path, operation },
+      },
+    );
     return this.fatal;
   }
 
@@ -372,14 +377,51 @@ export class Vfs {
     };
     const lock = method("fileLock");
     const methods = [
-      1, method("fileClose"), method("fileRead"), method("fileWrite"), method("fileTruncate"), method("fileSync"), method("fileSize"),
-      lock, lock, method("fileCheckReservedLock"), method("fileControl"), method("fileSectorSize"), method("fileCharacteristics"), 0, 0, 0, 0, 0, 0,
+      1,
+      method("fileClose"),
+      method("fileRead"),
+      method("fileWrite"),
+      method("fileTruncate"),
+      method("fileSync"),
+      method("fileSize"),
+      lock,
+      lock,
+      method("fileCheckReservedLock"),
+      method("fileControl"),
+      method("fileSectorSize"),
+      method("fileCharacteristics"),
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
     ];
     const name = this.#engine.allocateText("disk");
     const vfs = this.#engine.allocate(VFS_BYTES);
     const fields = [
-      1, FILE_BYTES, NAME_BYTES_MAX, 0, name, 0, method("open"), method("delete"), method("access"), method("fullPathname"), 0, 0, 0, 0,
-      method("randomness"), lock, method("currentTime"), method("nothing3"), 0, 0, 0, 0,
+      1,
+      FILE_BYTES,
+      NAME_BYTES_MAX,
+      0,
+      name,
+      0,
+      method("open"),
+      method("delete"),
+      method("access"),
+      method("fullPathname"),
+      0,
+      0,
+      0,
+      0,
+      method("randomness"),
+      lock,
+      method("currentTime"),
+      method("nothing3"),
+      0,
+      0,
+      0,
+      0,
     ];
     this.#engine.words.set(methods, this.#methods >> 2);
     this.#engine.words.set(fields, vfs >> 2);

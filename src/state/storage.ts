@@ -46,7 +46,9 @@ export class StateStorage {
     this.#database = database;
     createTables(database);
     this.#get = database.prepare("SELECT value FROM state WHERE space = ?1 AND time = ?2 AND key = ?3");
-    this.#put = database.prepare("INSERT INTO state (space, time, key, value) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (space, time, key) DO UPDATE SET value = excluded.value");
+    this.#put = database.prepare(
+      "INSERT INTO state (space, time, key, value) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (space, time, key) DO UPDATE SET value = excluded.value",
+    );
     this.#delete = database.prepare("DELETE FROM state WHERE space = ?1 AND time = ?2 AND key = ?3");
     this.#deleteTime = database.prepare("DELETE FROM state WHERE space = ?1 AND time = ?2");
     this.#nextTime = database.prepare("SELECT time FROM state WHERE space = ?1 AND time > ?2 ORDER BY time LIMIT 1");

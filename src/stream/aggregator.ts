@@ -81,7 +81,12 @@ export function count<T>(where?: (value: T) => boolean): MergingAggregator<T, nu
 
 /** The sum of numbers, in floating point, in the order the records were processed; 0 of nothing. */
 export function sum<T>(of: (value: T) => number): MergingAggregator<T, number> {
-  return aggregator<T, number, number>({ name: "sum", add: (state = 0, value) => state + of(value), merge: (left, right) => left + right, result: (state = 0) => state });
+  return aggregator<T, number, number>({
+    name: "sum",
+    add: (state = 0, value) => state + of(value),
+    merge: (left, right) => left + right,
+    result: (state = 0) => state,
+  });
 }
 
 /** The mean; null of nothing. */
@@ -107,7 +112,12 @@ export function max<T, R extends number | string | bigint | Date>(of: (value: T)
 
 function extreme<T, R>(name: string, of: (value: T) => R, isBetter: (candidate: R, best: R) => boolean): MergingAggregator<T, R> {
   const better = (best: R | undefined, candidate: R): R => best === undefined || isBetter(candidate, best) ? candidate : best;
-  return aggregator<T, R, R>({ name, add: (state, value) => better(state, of(value)), merge: (left, right) => better(left, right), result: (state) => state as R });
+  return aggregator<T, R, R>({
+    name,
+    add: (state, value) => better(state, of(value)),
+    merge: (left, right) => better(left, right),
+    result: (state) => state as R,
+  });
 }
 
 type Timed<R> = readonly [timestamp: number, value: R];

@@ -98,7 +98,10 @@ export function keyedStep(): Build {
 /** Throws what the source's policy for missing keys takes. */
 export function requireKey(key: unknown, meta: RecordMeta): asserts key is NonNullable<unknown> {
   if (key === null || key === undefined) {
-    throw new DecodeError("KEY_MISSING", `Cannot process a record of "${meta.topic}" partition ${meta.partition} position ${meta.position} by key: it has none`);
+    throw new DecodeError(
+      "KEY_MISSING",
+      `Cannot process a record of "${meta.topic}" partition ${meta.partition} position ${meta.position} by key: it has none`,
+    );
   }
 }
 
@@ -110,7 +113,13 @@ export function writeStep(topic: TopicDefinition, keyOf: ((key: unknown, value: 
       push: (value, meta) => {
         context.enter();
         const key = (keyOf === null ? meta.key ?? (value === undefined ? null : topic.keyOf?.(value)) : keyOf(meta.key, value)) ?? null;
-        context.emit(output, key === null ? null : topic.key.encode(key), value === undefined ? null : topic.value.encode(value), meta.timestamp, fieldsOf(meta));
+        context.emit(
+          output,
+          key === null ? null : topic.key.encode(key),
+          value === undefined ? null : topic.value.encode(value),
+          meta.timestamp,
+          fieldsOf(meta),
+        );
       },
     };
   };

@@ -1,6 +1,6 @@
 /** Topics as users define them. */
 import { type Duration, durationMs } from "../base/duration.ts";
-import { isCodec, type Format } from "../record/codec.ts";
+import { type Format, isCodec } from "../record/codec.ts";
 import { valueFormat } from "../record/format.ts";
 import { codecKeys, type KeyFormat, textKeys } from "../record/key.ts";
 import type { RecordMeta } from "../record/meta.ts";
@@ -182,6 +182,13 @@ export function madeTopic(options: MadeTopicOptions): TopicDefinition {
 
 /** The reading side of a topic that an app makes. */
 export function viewOf<K, V>(builder: TopologyBuilder, definition: TopicDefinition): TopicView<K, V> {
-  const parts: SourceParts = { builder, node: () => builder.source(definition), key: definition.key, name: definition.name, origin: definition.origin, keyOf: null };
+  const parts: SourceParts = {
+    builder,
+    node: () => builder.source(definition),
+    key: definition.key,
+    name: definition.name,
+    origin: definition.origin,
+    keyOf: null,
+  };
   return { name: definition.name, "~source": sourceProperty<K, V>(parts) } satisfies Source<K, V> & { readonly name: string };
 }

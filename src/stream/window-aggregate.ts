@@ -1,5 +1,5 @@
 /** Aggregates per key and window: one state entry a key and window, said on each change or once when the window closes. */
-import { RecordView, fieldsOf, type RecordMeta } from "../record/meta.ts";
+import { fieldsOf, type RecordMeta, RecordView } from "../record/meta.ts";
 import type { KeyFormat } from "../record/key.ts";
 import { packRow, unpackRow } from "../state/row-bytes.ts";
 import type { StoreSpec } from "../state/storage.ts";

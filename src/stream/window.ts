@@ -61,7 +61,10 @@ export function tumbling(size: Duration, options: AlignedWindowOptions = {}): Wi
 export function hopping(size: Duration, options: AlignedWindowOptions & { readonly every: Duration }): Window {
   const windows = aligned("hopping()", size, options.every, options);
   if (windows.advanceMs > windows.sizeMs) {
-    throw new DefinitionError(`Cannot use hopping(): every is ${windows.advanceMs} ms and size ${windows.sizeMs} ms, wanted at most the size, or records would lie in no window`, { code: "OPTION_INVALID" });
+    throw new DefinitionError(
+      `Cannot use hopping(): every is ${windows.advanceMs} ms and size ${windows.sizeMs} ms, wanted at most the size, or records would lie in no window`,
+      { code: "OPTION_INVALID" },
+    );
   }
   return { "~window": "hopping", aligned: windows };
 }
@@ -69,7 +72,9 @@ export function hopping(size: Duration, options: AlignedWindowOptions & { readon
 function aligned(what: string, size: Duration, advance: Duration, options: AlignedWindowOptions): AlignedWindows {
   const sizeMs = finiteDurationMs(size, `The size of ${what}`);
   const advanceMs = finiteDurationMs(advance, `every of ${what}`);
-  if (sizeMs === 0 || advanceMs === 0) throw new DefinitionError(`Cannot use ${what}: its size and advance are ${sizeMs} and ${advanceMs} ms, wanted more than 0`, { code: "OPTION_INVALID" });
+  if (sizeMs === 0 || advanceMs === 0) {
+    throw new DefinitionError(`Cannot use ${what}: its size and advance are ${sizeMs} and ${advanceMs} ms, wanted more than 0`, { code: "OPTION_INVALID" });
+  }
   const offsetMs = options.offset === undefined ? 0 : finiteDurationMs(options.offset, `offset of ${what}`);
   const graceMs = options.grace === undefined ? 0 : finiteDurationMs(options.grace, `grace of ${what}`);
   return { sizeMs, advanceMs, offsetMs: offsetMs % advanceMs, graceMs };

@@ -41,6 +41,8 @@ export class ClockWriter {
 
 /** Reads a clock header. */
 export function readClock(bytes: Uint8Array): { readonly writer: string; readonly watermark: number } {
-  if (bytes.length < 10 || bytes[0] !== VERSION) throw new DecodeError("RECORD_CORRUPT", `Cannot read header ${CLOCK_HEADER}: it has version ${bytes[0]}, wanted ${VERSION}`);
+  if (bytes.length < 10 || bytes[0] !== VERSION) {
+    throw new DecodeError("RECORD_CORRUPT", `Cannot read header ${CLOCK_HEADER}: it has version ${bytes[0]}, wanted ${VERSION}`);
+  }
   return { watermark: new DataView(bytes.buffer, bytes.byteOffset, bytes.length).getFloat64(1), writer: decoder.decode(bytes.subarray(9)) };
 }

@@ -72,6 +72,6 @@ export class InputClock {
 
   load(saved: readonly [number, readonly (readonly [string, number])[]]): void {
     this.seen = saved[0];
-    if (this.#writers !== null) for (const [writer, value] of saved[1]) if (this.#writers.has(writer)) this.#writers.set(writer, value);
+    if (this.#writers !== null) { for (const [writer, value] of saved[1]) if (this.#writers.has(writer)) this.#writers.set(writer, value); }
   }
 }

@@ -54,7 +54,9 @@ export class Input implements Entrance {
       const chunk = this.#reader.take(CHUNK_BYTES);
       if (chunk === null) {
         // What is left below the end are control records or gaps.
-        if (this.#reader.end !== null && this.#reader.position >= this.#reader.end && this.#reader.position > this.position) this.position = this.#reader.position;
+        if (this.#reader.end !== null && this.#reader.position >= this.#reader.end && this.#reader.position > this.position) {
+          this.position = this.#reader.position;
+        }
         return false;
       }
       this.cursor.open(chunk.bytes, chunk.start, chunk.end, this.position);

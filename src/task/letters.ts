@@ -31,7 +31,12 @@ export function deadLetterHeaders(error: unknown, attempts: number, at: FailedAt
 }
 
 /** The headers of a late letter. */
-export function lateHeaders(latenessMs: number, missed: readonly { readonly start: number; readonly end: number }[], at: FailedAt, original: readonly HeaderField[]): HeaderField[] {
+export function lateHeaders(
+  latenessMs: number,
+  missed: readonly { readonly start: number; readonly end: number }[],
+  at: FailedAt,
+  original: readonly HeaderField[],
+): HeaderField[] {
   return [
     ...withoutOwn(original),
     ...place(at),

@@ -55,7 +55,14 @@ export class CarriedClocks {
         const clock = value === -Infinity ? NaN : value;
         said.values[partition] = clock;
         said.at[partition] = now;
-        outputs.write({ output, partition, key: null, value: null, timestamp: runtime.now(), headers: [this.#writer.field(clock), { name: CLOCK_ONLY_HEADER, value: null }] }, null);
+        outputs.write({
+          output,
+          partition,
+          key: null,
+          value: null,
+          timestamp: runtime.now(),
+          headers: [this.#writer.field(clock), { name: CLOCK_ONLY_HEADER, value: null }],
+        }, null);
       }
     }
   }

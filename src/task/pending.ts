@@ -46,7 +46,20 @@ export function packPending(pending: PendingRecord): Uint8Array {
   const { entrance, record, resultKey, chain, heldClock, judgedClock, arrivedAt, attempts, nextTryAt } = pending;
   const headers = record.headers.map(({ name, value }) => [name, value]);
   return packValue([
-    VERSION, entrance, record.key, record.value, headers, record.timestamp, record.position, resultKey, chain, heldClock, judgedClock, arrivedAt, attempts, nextTryAt,
+    VERSION,
+    entrance,
+    record.key,
+    record.value,
+    headers,
+    record.timestamp,
+    record.position,
+    resultKey,
+    chain,
+    heldClock,
+    judgedClock,
+    arrivedAt,
+    attempts,
+    nextTryAt,
   ]);
 }
 
@@ -54,7 +67,20 @@ export function unpackPending(bytes: Uint8Array): PendingRecord {
   const row = unpackValue(bytes) as readonly unknown[];
   if (row[0] !== VERSION) throw new StoreError("STORE_NEWER", `Cannot read a pending record: it has version ${String(row[0])}, wanted ${VERSION}`);
   const [, entrance, key, value, headers, timestamp, position, resultKey, chain, heldClock, judgedClock, arrivedAt, attempts, nextTryAt] = row as [
-    number, string, Uint8Array | null, Uint8Array | null, readonly [string, Uint8Array | string | null][], number, number, unknown, string | null, number, number, number, number, number,
+    number,
+    string,
+    Uint8Array | null,
+    Uint8Array | null,
+    readonly [string, Uint8Array | string | null][],
+    number,
+    number,
+    unknown,
+    string | null,
+    number,
+    number,
+    number,
+    number,
+    number,
   ];
   return {
     entrance,

@@ -205,7 +205,8 @@ export class Task implements Stamp {
 
   /** Whether there is something that the last commit does not have. */
   get hasUncommitted(): boolean {
-    return this.#gone.length > 0 || this.dirtyCount > 0 || this.inputs.some((input) => input.position !== input.committed && input.committed >= 0 || input.position > 0 && input.committed < 0);
+    return this.#gone.length > 0 || this.dirtyCount > 0 ||
+      this.inputs.some((input) => input.position !== input.committed && input.committed >= 0 || input.position > 0 && input.committed < 0);
   }
 
   /** Records begun and not resolved. */
@@ -370,7 +371,16 @@ export class Task implements Stamp {
     this.#options.stats.skip(reason);
   }
 
-  late(step: string, origin: string, meta: RecordMeta, keyBytes: Payload | null, value: Payload | null, latenessMs: number, missed: readonly { readonly start: number; readonly end: number }[], toTopic: boolean): void {
+  late(
+    step: string,
+    origin: string,
+    meta: RecordMeta,
+    keyBytes: Payload | null,
+    value: Payload | null,
+    latenessMs: number,
+    missed: readonly { readonly start: number; readonly end: number }[],
+    toTopic: boolean,
+  ): void {
     this.#options.stats.late++;
     const record = { topic: meta.topic, partition: meta.partition, position: meta.position };
     this.#options.report({ type: "recordLate", task: this.id, step, record, latenessMs });
@@ -464,7 +474,10 @@ export class Task implements Stamp {
       case "unusable":
         throw new DecodeError("TIMESTAMP_INVALID", `Cannot use the timestamp of a record of "${topic.name}": it is ${timestamp}, wanted whole milliseconds`);
       case "ahead":
-        throw new DecodeError("TIMESTAMP_INVALID", `Cannot use the timestamp of a record of "${topic.name}": it is ${timestamp}, more than a day ahead of the wall clock`);
+        throw new DecodeError(
+          "TIMESTAMP_INVALID",
+          `Cannot use the timestamp of a record of "${topic.name}": it is ${timestamp}, more than a day ahead of the wall clock`,
+        );
       default:
         return unreachable(verdict);
     }
@@ -766,7 +779,13 @@ export class Task implements Stamp {
     const { entrance, record } = unit;
     const origin = isInput(entrance) ? entrance.topic.origin : this.#operators.originOf(entrance as StepResults);
     const topic = this.#options.deadLetterTopic(origin);
-    this.#outputs.stage(this.#outputs.topic(topic), record.key, record.value, record.timestamp, deadLetterHeaders(error, unit.attempts, { step, ...place }, record.headers));
+    this.#outputs.stage(
+      this.#outputs.topic(topic),
+      record.key,
+      record.value,
+      record.timestamp,
+      deadLetterHeaders(error, unit.attempts, { step, ...place }, record.headers),
+    );
     this.#outputs.settle(this);
     stats.deadLetters++;
     report({ type: "recordDeadLettered", task: this.id, step, record: place, attempts: unit.attempts, topic: topic.name, error: errorFacts(error) });
@@ -775,7 +794,15 @@ export class Task implements Stamp {
   #tryAgain(unit: Unit, delayMs: number, error: unknown, step: string): void {
     this.#units.wait(unit, this.#runtime.monotonic() + delayMs);
     this.#options.stats.retries++;
-    this.#options.report({ type: "retryScheduled", task: this.id, step, record: this.#placeOf(unit), attempt: unit.attempts, delayMs, error: errorFacts(error) });
+    this.#options.report({
+      type: "retryScheduled",
+      task: this.id,
+      step,
+      record: this.#placeOf(unit),
+      attempt: unit.attempts,
+      delayMs,
+      error: errorFacts(error),
+    });
   }
 
   #placeOf({ entrance, record }: Unit): RecordPlace {
@@ -869,7 +896,9 @@ export class Task implements Stamp {
 
   #saveClocks(): void {
     // A record under way runs again after a restart, and moves the clock then, or never.
-    const running = this.#units.running === 0 || this.#concurrency > 1 ? null : [...this.#units].find((unit) => unit.state === "running" && unit.clockBefore !== null) ?? null;
+    const running = this.#units.running === 0 || this.#concurrency > 1
+      ? null
+      : [...this.#units].find((unit) => unit.state === "running" && unit.clockBefore !== null) ?? null;
     const inputs = this.inputs.map((input) => {
       const [seen, writers] = input.clock.save();
       return [input.id, running?.entrance === input && !input.clock.isCarried ? running.clockBefore!.seen : seen, writers];
@@ -914,7 +943,11 @@ export class Task implements Stamp {
       const row = unpackPending(packed as Uint8Array);
       const entrance = this.#entrances.get(row.entrance);
       if (entrance === undefined) {
-        this.#options.report({ type: "warning", message: `A pending record of ${this.id} stays where it is: "${row.entrance}" is no longer part of the app`, error: null });
+        this.#options.report({
+          type: "warning",
+          message: `A pending record of ${this.id} stays where it is: "${row.entrance}" is no longer part of the app`,
+          error: null,
+        });
         continue;
       }
       const unit = new Unit(entrance, row.record, row.resultKey, row.chain, row.heldClock, row.judgedClock, row.arrivedAt);

@@ -294,13 +294,17 @@ export class Worker {
     const missing = wanted.filter(({ sub, partition }) => !this.#tasks.some((task) => task.name === sub.name && task.partition === partition));
     const partitions = missing.flatMap(({ sub, partition }) => this.#inputsOf(sub, partition));
     const committed = new Map((await this.#log.committed(this.#topology.app, partitions)).map((at) => [`${at.topic}\n${at.partition}`, at.position]));
-    const starts = new Map((await this.#log.describe([...new Set(partitions.map(({ topic }) => topic))])).map((at) => [`${at.topic}\n${at.partition}`, at.start]));
+    const starts = new Map(
+      (await this.#log.describe([...new Set(partitions.map(({ topic }) => topic))])).map((at) => [`${at.topic}\n${at.partition}`, at.start]),
+    );
     if (this.#state === "stopped" || this.#state === "failed") return;
     // Partitions came or went meanwhile: what was read may be old.
     if (this.#assignments !== assignments) return await this.#buildMissing();
     for (const { sub, partition } of missing) {
       const startedAt = this.#runtime.monotonic();
-      const task = this.#inOneTransaction(() => this.#buildTask(sub, partition, (topic) => committed.get(`${topic}\n${partition}`) ?? null, (topic) => starts.get(`${topic}\n${partition}`) ?? 0));
+      const task = this.#inOneTransaction(() =>
+        this.#buildTask(sub, partition, (topic) => committed.get(`${topic}\n${partition}`) ?? null, (topic) => starts.get(`${topic}\n${partition}`) ?? 0)
+      );
       this.#tasks.push(task);
       this.#observer({ type: "taskStarted", task: task.id, restoredRecords: 0, durationMs: this.#runtime.monotonic() - startedAt });
     }
@@ -317,7 +321,9 @@ export class Worker {
   #partitionNumbers(sub: SubTopology): number[] {
     const count = Math.max(...sub.reads.map((topic) => this.#partitionsOf(topic.name)));
     const numbers = Array.from({ length: count }, (_, index) => index);
-    return numbers.filter((partition) => this.#inputsOf(sub, partition).every((at) => this.#assigned.some(({ topic, partition: own }) => topic === at.topic && own === at.partition)));
+    return numbers.filter((partition) =>
+      this.#inputsOf(sub, partition).every((at) => this.#assigned.some(({ topic, partition: own }) => topic === at.topic && own === at.partition))
+    );
   }
 
   #inputsOf(sub: SubTopology, partition: number): TopicPartition[] {
@@ -494,7 +500,7 @@ export class Worker {
     for (const task of this.#tasks) task.evict(16);
     bytes = 0;
     for (const task of this.#tasks) bytes += task.cachedBytes;
-    if (bytes > limit) for (const task of this.#tasks) task.evict(0);
+    if (bytes > limit) { for (const task of this.#tasks) task.evict(0); }
   }
 
   #commitFailed(error: unknown): void {
@@ -553,7 +559,9 @@ export class Worker {
 
   #whatNext(): StepResult {
     if (this.#isCommitting) return { idle: true, nextWakeAt: Infinity };
-    if (this.#commitDeadline !== null || this.#isDraining) return { idle: !this.#tasks.some((task) => task.hasArrivals), nextWakeAt: this.#commitDeadline ?? Infinity };
+    if (this.#commitDeadline !== null || this.#isDraining) {
+      return { idle: !this.#tasks.some((task) => task.hasArrivals), nextWakeAt: this.#commitDeadline ?? Infinity };
+    }
     if (this.#tasks.some((task) => task.hasWork())) return { idle: false, nextWakeAt: 0 };
     const hasSomethingToCommit = this.#hasSomethingToCommit();
     let at = hasSomethingToCommit ? this.#lastCommitAt + (this.#options.commitIntervalMs ?? 100) : Infinity;

@@ -93,7 +93,9 @@ export class FaultyContent {
   /** What is written by now. */
   beginFlush(): FlushImage {
     const sectors = new Map<number, { version: number; bytes: Uint8Array }>();
-    for (const [sector, version] of this.#dirty) sectors.set(sector, { version, bytes: this.#bytes.slice(sector * this.#sectorBytes, (sector + 1) * this.#sectorBytes) });
+    for (const [sector, version] of this.#dirty) {
+      sectors.set(sector, { version, bytes: this.#bytes.slice(sector * this.#sectorBytes, (sector + 1) * this.#sectorBytes) });
+    }
     return { number: ++this.#images, size: this.#size, sectors };
   }
 

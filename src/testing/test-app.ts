@@ -43,7 +43,11 @@ export interface TestApp extends AsyncDisposable {
   /** Appends a record, as the topic's own `send` does, and works until all is done. Rejects when a step stopped its task. */
   send<K, Input>(target: Target<K, Input>, value: NoInfer<Input>, options?: SendOptions<NoInfer<K>>): Promise<void>;
   /** Appends a record as another program could have written it: bytes that nobody has checked; null is a tombstone. */
-  sendBytes(target: Target<never, never>, value: Uint8Array | null, options?: { readonly key?: Uint8Array | string | null; readonly timestamp?: Instant; readonly partition?: number }): Promise<void>;
+  sendBytes(
+    target: Target<never, never>,
+    value: Uint8Array | null,
+    options?: { readonly key?: Uint8Array | string | null; readonly timestamp?: Instant; readonly partition?: number },
+  ): Promise<void>;
   /** The records of a topic, webhook or view that were not read before: partition by partition, in order. */
   read<K, V>(source: Source<K, V>): Promise<readonly TestRecord<K, V>[]>;
   /** The late letters of a source that were not read before. */
@@ -111,7 +115,11 @@ class RunningTestApp implements TestApp {
     this.#options = options;
     const { startAt = VIRTUAL_START_MS } = options;
     this.#startAt = startAt instanceof Date ? startAt.getTime() : startAt;
-    if (!Number.isSafeInteger(this.#startAt)) throw new DefinitionError(`Cannot test app "${app.name}": startAt is ${String(startAt)}, wanted a date or whole milliseconds`, { code: "OPTION_INVALID" });
+    if (!Number.isSafeInteger(this.#startAt)) {
+      throw new DefinitionError(`Cannot test app "${app.name}": startAt is ${String(startAt)}, wanted a date or whole milliseconds`, {
+        code: "OPTION_INVALID",
+      });
+    }
   }
 
   get now(): number {
@@ -133,7 +141,11 @@ class RunningTestApp implements TestApp {
       const { definition } = targetParts(target);
       this.#checkTopic(definition, "send to");
       const { key = null, timestamp = this.now, partition = 0 } = options;
-      await engine.log.append([{ topic: definition.name, partition, records: [{ key, value, timestamp: timestamp instanceof Date ? timestamp.getTime() : timestamp }] }]);
+      await engine.log.append([{
+        topic: definition.name,
+        partition,
+        records: [{ key, value, timestamp: timestamp instanceof Date ? timestamp.getTime() : timestamp }],
+      }]);
       await this.#work(engine);
     });
   }
@@ -231,7 +243,9 @@ class RunningTestApp implements TestApp {
   }
 
   #inTurn<T>(call: string, work: (engine: Engine) => Promise<T>): Promise<T> {
-    if (this.#isDisposed) return Promise.reject(new DefinitionError(`Cannot call ${call}() of the test of app "${this.#name}": it has ended`, { code: "OPTION_INVALID" }));
+    if (this.#isDisposed) {
+      return Promise.reject(new DefinitionError(`Cannot call ${call}() of the test of app "${this.#name}": it has ended`, { code: "OPTION_INVALID" }));
+    }
     const result = this.#turn.then(async () => work(await (this.#opening ??= this.#open())));
     this.#turn = result.catch(() => {});
     return result;
@@ -261,7 +275,9 @@ class RunningTestApp implements TestApp {
     const { worker } = engine;
     const runtime = this.#runtime!;
     for (let steps = 0;; steps++) {
-      if (steps === STEPS_MAX) throw new DefinitionError(`Cannot go on testing app "${this.#name}": it has made ${STEPS_MAX} steps and is not at rest; does a topic feed itself?`);
+      if (steps === STEPS_MAX) {
+        throw new DefinitionError(`Cannot go on testing app "${this.#name}": it has made ${STEPS_MAX} steps and is not at rest; does a topic feed itself?`);
+      }
       const { idle, nextWakeAt } = worker.step();
       if (worker.state === "failed") throw worker.failure;
       if (!idle) continue;
@@ -302,7 +318,10 @@ class RunningTestApp implements TestApp {
     const parts = sourceParts(source);
     const topic = parts.node().reads;
     if (topic === null) {
-      throw new DefinitionError(`Cannot read the records of a step behind "${parts.name}": no topic keeps them. Send them on by .to("a-name") and read what that returns`, { code: "OPTION_INVALID" });
+      throw new DefinitionError(
+        `Cannot read the records of a step behind "${parts.name}": no topic keeps them. Send them on by .to("a-name") and read what that returns`,
+        { code: "OPTION_INVALID" },
+      );
     }
     this.#checkTopic(topic, "read from");
     return topic;
@@ -319,4 +338,3 @@ class RunningTestApp implements TestApp {
     return reader;
   }
 }
-

@@ -82,7 +82,15 @@ export class TopicReader {
       while (cursor.next()) {
         const headers = cursor.headerCount === 0 ? [] : cursor.headers();
         if (headers.some(({ name }) => name === CLOCK_ONLY_HEADER)) continue;
-        records.push({ topic, partition, position: cursor.position, timestamp: cursor.timestamp, key: cursor.keyBytes()?.slice() ?? null, value: cursor.valueBytes()?.slice() ?? null, headers });
+        records.push({
+          topic,
+          partition,
+          position: cursor.position,
+          timestamp: cursor.timestamp,
+          key: cursor.keyBytes()?.slice() ?? null,
+          value: cursor.valueBytes()?.slice() ?? null,
+          headers,
+        });
       }
       position = chunk.nextPosition;
     }

@@ -12,7 +12,13 @@ export interface TopologyDescription {
     readonly name: string;
     readonly reads: readonly string[];
     readonly writes: readonly string[];
-    readonly steps: readonly { readonly name: string; readonly kind: string; readonly inputs: readonly string[]; readonly writes: string | null; readonly stores: readonly string[] }[];
+    readonly steps: readonly {
+      readonly name: string;
+      readonly kind: string;
+      readonly inputs: readonly string[];
+      readonly writes: string | null;
+      readonly stores: readonly string[];
+    }[];
   }[];
 }
 
@@ -46,7 +52,9 @@ export function mermaidOf(description: TopologyDescription): string {
   };
   const label = (text: string): string => `"${text.replaceAll('"', "#quot;")}"`;
   const lines = ["flowchart LR"];
-  for (const topic of description.topics) lines.push(`  ${id("topic", topic.name)}[(${label(topic.partitions === null ? topic.name : `${topic.name} × ${topic.partitions}`)})]`);
+  for (const topic of description.topics) {
+    lines.push(`  ${id("topic", topic.name)}[(${label(topic.partitions === null ? topic.name : `${topic.name} × ${topic.partitions}`)})]`);
+  }
   for (const sub of description.subTopologies) {
     lines.push(`  subgraph ${id("sub", sub.name)}[${label(sub.name)}]`);
     for (const step of sub.steps) if (step.kind !== "source") lines.push(`    ${id("step", step.name)}[${label(`${step.kind}: ${step.name}`)}]`);

@@ -19,7 +19,9 @@ export async function countAndClose(runtime: Runtime, records: number): Promise<
   const clicks = app.topic("clicks", { value: json<{ id: number }>(), key: () => "all", timestamp: ({ id }) => START + id * 1_000 });
   const person = app.features("person", { id: anyText });
   app.resolver("last click", { source: clicks, output: person }, ({ id }) => person.of("all", { id: String(id) }));
-  const counts = app.topic<string, number>("counts", { value: codec<number>({ name: "number", encode: String, decode: (bytes) => Number(new TextDecoder().decode(bytes)) }) });
+  const counts = app.topic<string, number>("counts", {
+    value: codec<number>({ name: "number", encode: String, decode: (bytes) => Number(new TextDecoder().decode(bytes)) }),
+  });
   app.stream(clicks).groupByKey().window(tumbling("10s")).aggregate({ clicks: count() }).map((window) => window.value.clicks).to(counts);
 
   const internals = internalsOf(app);

@@ -27,10 +27,12 @@ if (!isHost) {
       temp.remove();
     });
 
-    for (const [kind, cases] of [
-      ["disk", diskCases],
-      ["runtime", runtimeCases],
-    ] as const) {
+    for (
+      const [kind, cases] of [
+        ["disk", diskCases],
+        ["runtime", runtimeCases],
+      ] as const
+    ) {
       for (const [index, { name, needs }] of cases.entries()) {
         if (needs !== undefined) test.skip(`${kind}: ${name} [skipped: a Durable Object has no capability ${needs}]`, () => undefined);
         else {

@@ -20,7 +20,10 @@ export function adminRoutes(host: HttpHost, guard: Guard): readonly Route[] {
     page("/admin/live", async () => flagPage("live", await host.health())),
     page("/admin/ready", async () => flagPage("ready", await host.health())),
     page("/admin/info", () => jsonResponse(infoOf(host))),
-    page("/admin/topology", ({ url }) => (url.searchParams.get("format") === "mermaid" ? textResponse(host.mermaid(), "text/plain; charset=utf-8") : jsonResponse(host.topology()))),
+    page(
+      "/admin/topology",
+      ({ url }) => (url.searchParams.get("format") === "mermaid" ? textResponse(host.mermaid(), "text/plain; charset=utf-8") : jsonResponse(host.topology())),
+    ),
     page("/metrics", () => textResponse(prometheusText(host.metrics), PROMETHEUS_CONTENT_TYPE)),
   ];
 }
@@ -30,7 +33,10 @@ function healthPage(health: HealthReport): Response {
 }
 
 function flagPage(flag: "live" | "ready", health: HealthReport): Response {
-  return jsonResponse({ [flag]: health[flag], status: health.status, ...(health.reason === undefined ? {} : { reason: health.reason }) }, health[flag] ? 200 : 503);
+  return jsonResponse(
+    { [flag]: health[flag], status: health.status, ...(health.reason === undefined ? {} : { reason: health.reason }) },
+    health[flag] ? 200 : 503,
+  );
 }
 
 function infoOf({ name, version, runtime, webhooks }: HttpHost): unknown {

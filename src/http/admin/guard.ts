@@ -42,7 +42,13 @@ export function adminGuard(host: Pick<HttpHost, "admin" | "runtime" | "log">): G
   };
 }
 
-async function checkToken({ runtime }: Pick<HttpHost, "runtime">, request: Request, token: string, failures: Map<string, Failures>, address: string): Promise<void> {
+async function checkToken(
+  { runtime }: Pick<HttpHost, "runtime">,
+  request: Request,
+  token: string,
+  failures: Map<string, Failures>,
+  address: string,
+): Promise<void> {
   const now = runtime.monotonic();
   let failed = failures.get(address);
   if (failed !== undefined && now - failed.since >= FAILURES_WITHIN_MS) {
@@ -51,7 +57,12 @@ async function checkToken({ runtime }: Pick<HttpHost, "runtime">, request: Reque
   }
   if (failed !== undefined && failed.count >= FAILURES_MAX) {
     const pauseMs = failed.since + FAILURES_WITHIN_MS - now;
-    throw new Refusal({ status: 429, reason: "too_many_failures", detail: "Too many wrong tokens came from this address.", retryAfterSeconds: retryAfterSeconds(pauseMs) });
+    throw new Refusal({
+      status: 429,
+      reason: "too_many_failures",
+      detail: "Too many wrong tokens came from this address.",
+      retryAfterSeconds: retryAfterSeconds(pauseMs),
+    });
   }
   const given = /^bearer +(\S+)$/i.exec(request.headers.get("authorization") ?? "")?.[1];
   if (given === undefined) throw unauthorized("no_credentials");
@@ -71,7 +82,9 @@ async function checkToken({ runtime }: Pick<HttpHost, "runtime">, request: Reque
 }
 
 function checkLocal(request: Request, url: URL, remoteAddress: string | null): void {
-  if (remoteAddress !== null && !isLoopbackHost(remoteAddress)) throw forbidden("remote_address", "Admin pages are for this machine alone, unless a token is set.");
+  if (remoteAddress !== null && !isLoopbackHost(remoteAddress)) {
+    throw forbidden("remote_address", "Admin pages are for this machine alone, unless a token is set.");
+  }
   // A target in absolute form names a host of its own.
   if (!isLocalName(url.host) || !isLocalName(request.headers.get("host") ?? url.host)) {
     throw forbidden("host", "Admin pages answer to localhost, 127.0.0.1 and [::1] alone, unless a token is set.");
@@ -84,7 +97,12 @@ function isLocalName(host: string): boolean {
 }
 
 function unauthorized(reason: string): Refusal {
-  return new Refusal({ status: 401, reason, detail: "A token is needed: Authorization: Bearer <token>.", headers: { "www-authenticate": 'Bearer realm="millrace"' } });
+  return new Refusal({
+    status: 401,
+    reason,
+    detail: "A token is needed: Authorization: Bearer <token>.",
+    headers: { "www-authenticate": 'Bearer realm="millrace"' },
+  });
 }
 
 function forbidden(reason: string, detail: string): Refusal {
@@ -101,8 +119,12 @@ export function isLoopbackHost(host: string): boolean {
 /** Refuses to listen beyond this machine without a token: throws DefinitionError `CONFIG_INVALID`. */
 export function checkListen(host: string, token: string | null): void {
   if (token === "") throw new DefinitionError("The admin token is empty, wanted text that nobody can guess", { code: "CONFIG_INVALID" });
-  if (token !== null && !/^\S+$/.test(token)) throw new DefinitionError("The admin token holds white space, which no Authorization header can carry", { code: "CONFIG_INVALID" });
+  if (token !== null && !/^\S+$/.test(token)) {
+    throw new DefinitionError("The admin token holds white space, which no Authorization header can carry", { code: "CONFIG_INVALID" });
+  }
   if (token !== null || isLoopbackHost(host)) return;
   const wanted = 'set a token, such as run({ token: env("ADMIN_TOKEN") }), or listen on 127.0.0.1';
-  throw new DefinitionError(`Cannot listen on ${JSON.stringify(host)} without a token: other machines could read all state; ${wanted}`, { code: "CONFIG_INVALID" });
+  throw new DefinitionError(`Cannot listen on ${JSON.stringify(host)} without a token: other machines could read all state; ${wanted}`, {
+    code: "CONFIG_INVALID",
+  });
 }

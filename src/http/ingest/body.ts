@@ -26,7 +26,13 @@ export function checkHead(headers: Headers, bytesMax: number): void {
     if (Number(length) > bytesMax) throw tooLarge(bytesMax);
   }
   if (!isJson(headers.get("content-type") ?? "")) {
-    throw new Refusal({ status: 415, reason: "content_type", detail: "The Content-Type must be application/json or end with +json, in UTF-8.", headers: { accept: "application/json" }, closes: true });
+    throw new Refusal({
+      status: 415,
+      reason: "content_type",
+      detail: "The Content-Type must be application/json or end with +json, in UTF-8.",
+      headers: { accept: "application/json" },
+      closes: true,
+    });
   }
   codingOf(headers);
 }
@@ -42,7 +48,13 @@ function codingOf(headers: Headers): "gzip" | "deflate" | null {
   if (coding === "identity" || coding === "") return null;
   if (coding === "gzip" || coding === "x-gzip") return "gzip";
   if (coding === "deflate") return "deflate";
-  throw new Refusal({ status: 415, reason: "content_encoding", detail: "The Content-Encoding must be gzip, deflate or none.", headers: { "accept-encoding": "gzip, deflate" }, closes: true });
+  throw new Refusal({
+    status: 415,
+    reason: "content_encoding",
+    detail: "The Content-Encoding must be gzip, deflate or none.",
+    headers: { "accept-encoding": "gzip, deflate" },
+    closes: true,
+  });
 }
 
 /**

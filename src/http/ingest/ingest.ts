@@ -67,7 +67,9 @@ function ingestMetrics({ metrics }: HttpHost, webhook: string): IngestMetrics {
       counter.inc();
     },
     differing: metrics.counter("millrace_webhook_duplicates_differing_total", "Repeated ids whose body was not that of the first request.", { webhook }),
-    durationSeconds: metrics.histogram("millrace_webhook_request_duration_seconds", "From the head of a request to its answer.", LATENCY_BUCKETS_SECONDS, { webhook }),
+    durationSeconds: metrics.histogram("millrace_webhook_request_duration_seconds", "From the head of a request to its answer.", LATENCY_BUCKETS_SECONDS, {
+      webhook,
+    }),
     bodyBytes: metrics.counter("millrace_webhook_body_bytes_total", "Bytes of bodies, decompressed, that were read to the end.", { webhook }),
   };
 }
@@ -137,7 +139,9 @@ function reportDiffering({ host, webhook, metrics }: Ingest, { idempotencyId }: 
 function report({ host, webhook, metrics }: Ingest, problem: Problem, error: unknown): void {
   metrics.outcome(problem.reason);
   if (problem.status < 500) host.log({ type: "webhookRejected", webhook: webhook.path, status: problem.status, reason: problem.reason });
-  else if (!(error instanceof Refusal) && !isBusy(error)) host.log({ type: "requestFailed", route: webhook.path, status: problem.status, error: errorFacts(error) });
+  else if (!(error instanceof Refusal) && !isBusy(error)) {
+    host.log({ type: "requestFailed", route: webhook.path, status: problem.status, error: errorFacts(error) });
+  }
 }
 
 function isBusy(error: unknown): boolean {
@@ -151,8 +155,17 @@ function problemOf(error: unknown): Problem {
   const { code, domain, details, retryAfterMs } = error;
   if (code === "RECORD_TOO_LARGE") return { status: 413, reason: "record_too_large", detail: "The record is larger than the log takes.", code };
   if (code === "SCHEMA_MISMATCH" && isSchemaFailure(error)) return FAILED;
-  if (code === "SCHEMA_MISMATCH") return { status: 400, reason: "schema", detail: "The request does not fit the schema of its topic.", code, issues: issuesOf(details) };
+  if (code === "SCHEMA_MISMATCH") {
+    return { status: 400, reason: "schema", detail: "The request does not fit the schema of its topic.", code, issues: issuesOf(details) };
+  }
   if (domain === "data") return { status: 400, reason: "record", detail: "The request cannot become a record.", code };
-  if (code === "LOG_BUSY") return { status: 503, reason: "log_busy", detail: "The log takes no more for now. Try again.", code, retryAfterSeconds: retryAfterSeconds(retryAfterMs) };
-  return { status: 503, reason: "log_failed", detail: "The request could not be stored. Try again.", retryAfterSeconds: retryAfterSeconds(retryAfterMs ?? 5_000) };
+  if (code === "LOG_BUSY") {
+    return { status: 503, reason: "log_busy", detail: "The log takes no more for now. Try again.", code, retryAfterSeconds: retryAfterSeconds(retryAfterMs) };
+  }
+  return {
+    status: 503,
+    reason: "log_failed",
+    detail: "The request could not be stored. Try again.",
+    retryAfterSeconds: retryAfterSeconds(retryAfterMs ?? 5_000),
+  };
 }

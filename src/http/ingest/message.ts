@@ -90,7 +90,9 @@ function idOf(webhook: WebhookDefinition, message: WebhookMessage<unknown, unkno
     value = scheme === null || scheme.idHeader === null ? null : headers.get(scheme.idHeader);
     if (value === null || value === "") return null;
   }
-  if (typeof value === "string" && value.length > 0 && value.length <= ID_LENGTH_MAX) return { scope, value, keepMs, checksum: crc32c(rawBody, 0, rawBody.length) };
+  if (typeof value === "string" && value.length > 0 && value.length <= ID_LENGTH_MAX) {
+    return { scope, value, keepMs, checksum: crc32c(rawBody, 0, rawBody.length) };
+  }
   throw new Refusal({ status: 400, reason: "idempotency_key", detail: `The idempotency key must be text of 1 to ${ID_LENGTH_MAX} characters.` });
 }
 

@@ -65,7 +65,11 @@ const TOLERANCE_MS = 300_000;
 const SIGNATURES_MAX = 32;
 
 /** Checks what the kinds have in common, and packs a scheme. */
-export function makeVerifier(name: string, options: VerifierOptions, scheme: Omit<SignatureScheme, "name" | "secrets" | "toleranceMs" | "faults"> & { readonly hasTimestamp: boolean }): Verifier {
+export function makeVerifier(
+  name: string,
+  options: VerifierOptions,
+  scheme: Omit<SignatureScheme, "name" | "secrets" | "toleranceMs" | "faults"> & { readonly hasTimestamp: boolean },
+): Verifier {
   const { hasTimestamp, ...rest } = scheme;
   const faults: string[] = [];
   const given = (options as VerifierOptions | undefined)?.secret;
@@ -98,7 +102,13 @@ export function readyVerifier(scheme: SignatureScheme, runtime: Pick<Runtime, "e
 
 const SECRET_FORM = "Standard Webhooks wants whsec_ and base64";
 
-async function verify(scheme: SignatureScheme, keys: readonly Uint8Array[], runtime: Pick<Runtime, "hmac" | "now">, headers: Headers, body: Uint8Array): Promise<boolean> {
+async function verify(
+  scheme: SignatureScheme,
+  keys: readonly Uint8Array[],
+  runtime: Pick<Runtime, "hmac" | "now">,
+  headers: Headers,
+  body: Uint8Array,
+): Promise<boolean> {
   const { prefix, signatures, timestampMs } = scheme.read(headers);
   const signed = withPrefix(prefix, body);
   let isSigned = false;

@@ -86,12 +86,16 @@ export function defineWebhook<Body = unknown, Query = QueryValues, HeaderValues 
   checkPath(path, fault);
   const scheme = schemeOf(given.verify, fault);
   for (const name of ["body", "query", "headers"] as const) {
-    if (given[name] !== undefined && typeof given[name]?.["~standard"]?.validate !== "function") fault(`${name} is no schema, wanted one that speaks Standard Schema`);
+    if (given[name] !== undefined && typeof given[name]?.["~standard"]?.validate !== "function") {
+      fault(`${name} is no schema, wanted one that speaks Standard Schema`);
+    }
   }
   for (const name of ["map", "idempotencyKey"] as const) {
     if (given[name] !== undefined && typeof given[name] !== "function") fault(`${name} is of type ${typeof given[name]}, wanted a function`);
   }
-  if (given.topic !== undefined && (typeof given.topic !== "object" || given.topic === null || !("~target" in given.topic))) fault("topic is nothing that takes records, wanted a topic");
+  if (given.topic !== undefined && (typeof given.topic !== "object" || given.topic === null || !("~target" in given.topic))) {
+    fault("topic is nothing that takes records, wanted a topic");
+  }
   return Object.freeze({
     path,
     scheme,

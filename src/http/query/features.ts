@@ -29,10 +29,17 @@ async function answer(host: HttpHost, { url, params }: Call): Promise<Response> 
     const values = await host.query(params["entity"]!, params["key"]!, options);
     return values === null ? problemResponse(NOT_FOUND) : jsonResponse(values);
   } catch (error) {
-    if (isStreamError(error) && error.code === "OPTION_INVALID") return problemResponse({ status: 400, reason: "query", detail: error.message, code: error.code });
+    if (isStreamError(error) && error.code === "OPTION_INVALID") {
+      return problemResponse({ status: 400, reason: "query", detail: error.message, code: error.code });
+    }
     host.log({ type: "requestFailed", route: PATH, status: 503, error: errorFacts(error) });
     const pauseMs = isStreamError(error) ? error.retryAfterMs : null;
-    return problemResponse({ status: 503, reason: "unavailable", detail: "The features cannot be read now. Try again.", retryAfterSeconds: retryAfterSeconds(pauseMs) });
+    return problemResponse({
+      status: 503,
+      reason: "unavailable",
+      detail: "The features cannot be read now. Try again.",
+      retryAfterSeconds: retryAfterSeconds(pauseMs),
+    });
   }
 }
 
@@ -47,5 +54,9 @@ function momentOf(text: string | null): number | null {
   const moment = text.replace(/ (\d\d:\d\d)$/, "+$1");
   const ms = /^-?\d{1,16}$/.test(moment) ? Number(moment) : MOMENT.test(moment) ? Date.parse(moment) : Number.NaN;
   if (Number.isSafeInteger(ms)) return ms;
-  throw new Refusal({ status: 400, reason: "query", detail: "The parameter at must be milliseconds since the epoch, or a moment such as 2026-01-31T12:00:00Z." });
+  throw new Refusal({
+    status: 400,
+    reason: "query",
+    detail: "The parameter at must be milliseconds since the epoch, or a moment such as 2026-01-31T12:00:00Z.",
+  });
 }

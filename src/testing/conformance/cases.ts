@@ -72,7 +72,10 @@ function checkCode(error: unknown, codes: string | readonly string[], message: s
   const code = (error as { readonly code?: unknown } | null)?.code;
   const isWanted = typeof codes === "string" ? code === codes : codes.some((wanted) => wanted === code);
   if (error instanceof Error && isWanted) return error;
-  throw new CaseFailure(`${message}: got ${error instanceof Error ? `${error.name} ${String(code)}: ${error.message}` : show(error)}, wanted ${String(codes)}`, { cause: error });
+  throw new CaseFailure(
+    `${message}: got ${error instanceof Error ? `${error.name} ${String(code)}: ${error.message}` : show(error)}, wanted ${String(codes)}`,
+    { cause: error },
+  );
 }
 
 function isSame(left: unknown, right: unknown): boolean {
@@ -88,6 +91,8 @@ function isSame(left: unknown, right: unknown): boolean {
 const SHOWN_MAX = 300;
 
 function show(value: unknown): string {
-  const text = value instanceof Uint8Array ? `bytes [${value.join(" ")}]` : (JSON.stringify(value, (_key, one: unknown) => (typeof one === "bigint" ? `${one}n` : one)) ?? String(value));
+  const text = value instanceof Uint8Array
+    ? `bytes [${value.join(" ")}]`
+    : (JSON.stringify(value, (_key, one: unknown) => (typeof one === "bigint" ? `${one}n` : one)) ?? String(value));
   return text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}…` : text;
 }

@@ -157,7 +157,12 @@ export const positionCases: readonly Case<LogSubject>[] = [
       const good = { topic, partition: 0, records: texts("good") };
 
       const beside = log.append([good]);
-      const bad = refusal(log, "TIMESTAMP_INVALID", "a bad timestamp", () => log.append([good, { ...good, records: [{ key: null, value: "x", timestamp: 0.5 }] }]));
+      const bad = refusal(
+        log,
+        "TIMESTAMP_INVALID",
+        "a bad timestamp",
+        () => log.append([good, { ...good, records: [{ key: null, value: "x", timestamp: 0.5 }] }]),
+      );
       const unknown = refusal(log, "LOG_TOPIC_UNKNOWN", "an unknown topic", () => log.append([good, { ...good, topic: `${prefix}other` }]));
       await Promise.all([beside, bad, unknown]);
 
@@ -236,7 +241,12 @@ export const idCases: readonly Case<LogSubject>[] = [
     async run({ log, prefix }) {
       const topic = `${prefix}a`;
       await log.ensureTopics([topicSpec(topic, { partitions: 2 })]);
-      const id = (checksum: number): { scope: string; value: string; keepMs: number; checksum: number } => ({ scope: `${prefix}s`, value: "1", keepMs: 60_000, checksum });
+      const id = (checksum: number): { scope: string; value: string; keepMs: number; checksum: number } => ({
+        scope: `${prefix}s`,
+        value: "1",
+        keepMs: 60_000,
+        checksum,
+      });
 
       const [first] = await log.append([{ topic, partition: 0, records: texts("a"), id: id(4_294_967_295) }]);
       const [same] = await log.append([{ topic, partition: 1, records: texts("b"), id: id(4_294_967_295) }]);
@@ -341,7 +351,12 @@ export const topicCases: readonly Case<LogSubject>[] = [
         await refusal(log, "LOG_TOPIC_UNKNOWN", `append to ${what}`, () => log.append([{ ...at, records: texts("x") }]));
         await refusal(log, "LOG_TOPIC_UNKNOWN", `reader of ${what}`, () => log.reader(at, 0, () => {}));
         await refusal(log, "LOG_TOPIC_UNKNOWN", `committed of ${what}`, () => log.committed(`${prefix}g`, [at]));
-        await refusal(log, "LOG_TOPIC_UNKNOWN", `commit to ${what}`, () => log.commit(unit(membership, { outputs: [output(at.topic, at.partition, "x")] }), () => {}));
+        await refusal(
+          log,
+          "LOG_TOPIC_UNKNOWN",
+          `commit to ${what}`,
+          () => log.commit(unit(membership, { outputs: [output(at.topic, at.partition, "x")] }), () => {}),
+        );
       }
       await refusal(log, "LOG_TOPIC_UNKNOWN", "describe", () => log.describe([`${prefix}other`]));
       await refusal(log, "LOG_TOPIC_UNKNOWN", "join", () => log.join(`${prefix}h`, [`${prefix}other`], { assigned() {}, revoked() {}, lost() {} }));

@@ -20,10 +20,13 @@ export const commitCases: readonly Case<LogSubject>[] = [
       await log.ensureTopics([topicSpec(source, { partitions: 2 }), topicSpec(target, { partitions: 2 })]);
       const membership = await member(log, group, source);
 
-      await commitDurably(log, unit(membership, {
-        positions: [{ topic: source, partition: 0, position: 7 }, { topic: source, partition: 1, position: 3 }],
-        outputs: [output(target, 0, "a", "b"), output(target, 1, "c")],
-      }));
+      await commitDurably(
+        log,
+        unit(membership, {
+          positions: [{ topic: source, partition: 0, position: 7 }, { topic: source, partition: 1, position: 3 }],
+          outputs: [output(target, 0, "a", "b"), output(target, 1, "c")],
+        }),
+      );
 
       checkEqual([await valuesOf(log, target, 0), await valuesOf(log, target, 1)], [["a", "b"], ["c"]], "outputs");
       checkEqual(await committedOf(log, group, source, 2), ["0=7", "1=3"], "positions");
@@ -37,7 +40,10 @@ export const commitCases: readonly Case<LogSubject>[] = [
       const [source, target, group] = [`${prefix}in`, `${prefix}out`, `${prefix}g`];
       await log.ensureTopics([topicSpec(source), topicSpec(target)]);
       const membership = await member(log, group, source);
-      const receipt = await log.commit(unit(membership, { positions: [{ topic: source, partition: 0, position: 7 }], outputs: [output(target, 0, "a")] }), () => {});
+      const receipt = await log.commit(
+        unit(membership, { positions: [{ topic: source, partition: 0, position: 7 }], outputs: [output(target, 0, "a")] }),
+        () => {},
+      );
       await receipt.durable;
 
       const next = await subject.reopen();
@@ -183,9 +189,18 @@ export const commitCases: readonly Case<LogSubject>[] = [
       const fresh = await member(log, group, source);
       let applied = 0;
 
-      await refusal(log, "FENCED", "a commit by who left", () =>
-        log.commit(unit(old, { positions: [{ topic: source, partition: 0, position: 9 }], outputs: [output(target, 0, "old")] }), () => applied++));
-      await refusal(log, "FENCED", "a commit without positions by who left", () => log.commit(unit(old, { outputs: [output(target, 0, "old")] }), () => applied++));
+      await refusal(
+        log,
+        "FENCED",
+        "a commit by who left",
+        () => log.commit(unit(old, { positions: [{ topic: source, partition: 0, position: 9 }], outputs: [output(target, 0, "old")] }), () => applied++),
+      );
+      await refusal(
+        log,
+        "FENCED",
+        "a commit without positions by who left",
+        () => log.commit(unit(old, { outputs: [output(target, 0, "old")] }), () => applied++),
+      );
 
       checkEqual([applied, await valuesOf(log, target), await committedOf(log, group, source)], [0, [], []], "apply, outputs and positions");
       await commitDurably(log, unit(fresh, { positions: [{ topic: source, partition: 0, position: 2 }] }));

@@ -37,12 +37,16 @@ export const groupCases: readonly Case<LogSubject>[] = [
       const heard: string[] = [];
       const revoking = Promise.withResolvers<void>();
       const gate = Promise.withResolvers<void>();
-      const first = await log.join(group, [source], listener("one", heard, {
-        revoked() {
-          revoking.resolve();
-          return gate.promise;
-        },
-      }));
+      const first = await log.join(
+        group,
+        [source],
+        listener("one", heard, {
+          revoked() {
+            revoking.resolve();
+            return gate.promise;
+          },
+        }),
+      );
 
       const joining = log.join(group, [source], listener("two", heard));
       await revoking.promise;
@@ -137,8 +141,12 @@ export const groupCases: readonly Case<LogSubject>[] = [
       const moved = second.assigned[0]!;
       const kept = first.assigned[0]!;
 
-      await refusal(log, "FENCED", "a commit of both partitions", () =>
-        log.commit(unit(first, { positions: [{ ...kept, position: 5 }, { ...moved, position: 5 }], outputs: [output(target, 0, "zombie")] }), () => {}));
+      await refusal(
+        log,
+        "FENCED",
+        "a commit of both partitions",
+        () => log.commit(unit(first, { positions: [{ ...kept, position: 5 }, { ...moved, position: 5 }], outputs: [output(target, 0, "zombie")] }), () => {}),
+      );
 
       checkEqual(await valuesOf(log, target), [], "outputs");
       checkEqual(await log.committed(group, [kept, moved]), [], "positions");

@@ -142,8 +142,7 @@ const bytesCases: readonly RuntimeCase[] = [
       const wanted: Readonly<Record<HashAlgorithm, string>> = {
         "SHA-1": "a9993e364706816aba3e25717850c26c9cd0d89d",
         "SHA-256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
-        "SHA-512":
-          "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f",
+        "SHA-512": "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f",
       };
       for (const algorithm of ["SHA-1", "SHA-256", "SHA-512"] as const) {
         checkEqual(hexOf(await settle(runtime.digest(algorithm, textBytes("xabcx").subarray(1, 4)))), wanted[algorithm], algorithm);
@@ -154,7 +153,8 @@ const bytesCases: readonly RuntimeCase[] = [
   {
     name: "R4 hmac() agrees with RFC 4231 and RFC 2202, with keys that are empty or longer than a block",
     async run({ runtime, settle }) {
-      const hmac = async (algorithm: HashAlgorithm, key: Uint8Array, data: string): Promise<string> => hexOf(await settle(runtime.hmac(algorithm, key, textBytes(data))));
+      const hmac = async (algorithm: HashAlgorithm, key: Uint8Array, data: string): Promise<string> =>
+        hexOf(await settle(runtime.hmac(algorithm, key, textBytes(data))));
       checkEqual(await hmac("SHA-1", textBytes("Jefe"), "what do ya want for nothing?"), "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79", "RFC 2202, case 2");
       checkEqual(
         await hmac("SHA-256", textBytes("Jefe"), "what do ya want for nothing?"),
@@ -191,7 +191,9 @@ const codingCases: readonly RuntimeCase[] = [
         const damaged = packed.slice();
         damaged[damaged.length - 5] = (damaged[damaged.length - 5] ?? 0) ^ 255;
         const wrong = [new Uint8Array(0), textBytes("not compressed at all"), packed.subarray(0, packed.length - 1), packed.subarray(0, 5), damaged];
-        for (const [index, bytes] of wrong.entries()) await checkRejects(settle(runtime.decompress(format, bytes, 1_000_000)), "CODEC_FAILED", `${format} ${index}`);
+        for (const [index, bytes] of wrong.entries()) {
+          await checkRejects(settle(runtime.decompress(format, bytes, 1_000_000)), "CODEC_FAILED", `${format} ${index}`);
+        }
       }
     },
   },
@@ -201,7 +203,9 @@ const codingCases: readonly RuntimeCase[] = [
       for (const format of ["gzip", "deflate"] as const) {
         const packed = await settle(compress(format, new Uint8Array(20_000_000)));
         check(packed.length < 30_000, "it is a bomb");
-        for (const bytesMax of [0, 1_000, 19_999_999]) await checkRejects(settle(runtime.decompress(format, packed, bytesMax)), "RECORD_TOO_LARGE", `${format}, ${bytesMax}`);
+        for (const bytesMax of [0, 1_000, 19_999_999]) {
+          await checkRejects(settle(runtime.decompress(format, packed, bytesMax)), "RECORD_TOO_LARGE", `${format}, ${bytesMax}`);
+        }
       }
     },
   },

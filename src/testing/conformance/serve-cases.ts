@@ -94,7 +94,9 @@ const talkCases: readonly Case<RuntimeSubject>[] = [
   ),
   serveCase(
     "R6 serve() answers HEAD, 204 and 304 without a body",
-    async (request) => (request.method === "HEAD" ? new Response("body", { headers: { "x-head": "1" } }) : new Response(null, { status: Number(pathOf(request).slice(1)) })),
+    async (
+      request,
+    ) => (request.method === "HEAD" ? new Response("body", { headers: { "x-head": "1" } }) : new Response(null, { status: Number(pathOf(request).slice(1)) })),
     async ({ request }) => {
       const head = await request("/", { method: "HEAD" });
       checkEqual([head.status, head.headers.get("x-head"), await head.text()], [200, "1", ""], "HEAD");
@@ -142,7 +144,10 @@ const streamCase = serveCase(
 );
 
 /** A server whose first request waits at a gate. */
-function stopCase(name: string, run: (served: Served, controls: { readonly begun: Promise<void>; open(): void; count(): number }) => Promise<void>): Case<RuntimeSubject> {
+function stopCase(
+  name: string,
+  run: (served: Served, controls: { readonly begun: Promise<void>; open(): void; count(): number }) => Promise<void>,
+): Case<RuntimeSubject> {
   return {
     name,
     needs: "listens",
@@ -173,7 +178,11 @@ const stopCases: readonly Case<RuntimeSubject>[] = [
     const isRefused = await refused(request("/quick"));
     await runtime.yield();
     open();
-    checkEqual([await (await answer).text(), isRefused, count() - before], ["answered", true, 0], "answer under way, refusal of the next, requests begun after stop()");
+    checkEqual(
+      [await (await answer).text(), isRefused, count() - before],
+      ["answered", true, 0],
+      "answer under way, refusal of the next, requests begun after stop()",
+    );
     await stopped;
     check(await refused(request("/quick")), "refused after stop()");
   }),
