@@ -68,7 +68,7 @@ export function textOf(headers: readonly HeaderField[], name: string): string {
   return field === undefined ? "" : headerText(field.value);
 }
 
-/** Checks all outputs. Returns them as text, for the trace. */
+/** Checks all outputs. Returns them as text, in an order of their own. */
 export function checkOutputs(log: Log, genes: Genes, world: World): string {
   const events = readInput(log, "events"), others = readInput(log, "others");
   const expected = expectedOf(genes, world, events, others);
@@ -98,7 +98,7 @@ function checkPlain(topic: string, records: readonly Logged[], wanted: ReadonlyM
     const came = inOrder(actual.get(key) ?? []), due = inOrder(wanted.get(key) ?? []);
     must(came.join() === due.join(), () => `topic "${topic}", key "${key}": ${differenceOf(came, due)}`);
   }
-  return [...actual];
+  return [...actual].map(([key, ids]) => [key, ids.sort()] as const).sort(byFirst);
 }
 
 function checkResults(topic: string, records: readonly Logged[], wanted: ReadonlyMap<string, readonly ExpectedResult[]>, isOrdered: boolean): unknown {
@@ -120,7 +120,11 @@ function checkResults(topic: string, records: readonly Logged[], wanted: Readonl
     const due = (wanted.get(place) ?? []).map((result) => textOfResult(result, result.end, result.timestamp));
     must(came.join() === due.join(), () => `topic "${topic}", window ${place}: ${differenceOf(came, due)}`);
   }
-  return [...actual.keys()];
+  return [...actual].map(([place, results]) => [place, results.map(({ value: { n, total, items } }) => [n, total, items.map(({ id }) => id).sort()])] as const).sort(byFirst);
+}
+
+function byFirst([left]: readonly [string, ...unknown[]], [right]: readonly [string, ...unknown[]]): number {
+  return left < right ? -1 : 1;
 }
 
 function checkDead(letters: readonly Logged[], { dead }: Expected, events: readonly LoggedInput[]): unknown {

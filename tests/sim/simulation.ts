@@ -36,8 +36,18 @@ export interface SimulationOptions {
   readonly plant?: Plant;
   /** In place of what the seed draws. */
   readonly genes?: Partial<Genes>;
+  /** One fault more, at an operation of the disk. */
+  readonly crashAt?: CrashPoint;
   /** Hears each action, for the one who looks for a bug. */
   readonly onAction?: (text: string) => void;
+}
+
+/** A place for a process to die. */
+export interface CrashPoint {
+  /** Of the operation, counted over all lives. */
+  readonly operation: number;
+  readonly when: "before" | "after";
+  readonly how: "power" | "kill";
 }
 
 /** How a run ended. */
@@ -48,6 +58,10 @@ export interface SimulationResult {
   readonly hash: string;
   readonly actions: number;
   readonly lives: number;
+  /** Of the disk. */
+  readonly operations: number;
+  /** What came out, in an order of its own: the same for the same input, whatever happened on the way. */
+  readonly outputs: string;
   /** Faults that happened, by kind. */
   readonly faults: Readonly<Record<string, number>>;
   readonly ok: boolean;
@@ -137,6 +151,9 @@ class Simulation {
   /** By entity: the newest observation that anybody was told of. */
   readonly #told = new Map<string, number>();
   #asking = 0;
+  #outputs = "";
+  /** The operation was done after which the process is to die. */
+  #isDue = false;
 
   constructor(seed: number, options: SimulationOptions) {
     this.#seed = seed;
@@ -159,7 +176,7 @@ class Simulation {
 
   result(violation: string | null): SimulationResult {
     const hash = this.#hash.toString(16).padStart(8, "0");
-    return { seed: this.#seed, genes: this.#genes, hash, actions: this.#actions, lives: this.#lives, faults: this.#faults, ok: violation === null, violation };
+    return { seed: this.#seed, genes: this.#genes, hash, actions: this.#actions, lives: this.#lives, operations: this.#disk.operations, outputs: this.#outputs, faults: this.#faults, ok: violation === null, violation };
   }
 
   async run(): Promise<void> {
@@ -305,6 +322,12 @@ class Simulation {
   }
 
   #faultAt({ operation, index }: DiskOperation): DiskFault | null {
+    const { crashAt } = this.#options;
+    if (this.#isDue || (crashAt !== undefined && index === crashAt.operation)) {
+      if (!this.#isDue && crashAt!.when === "after") this.#isDue = true;
+      else this.#dieAsAsked();
+      return null;
+    }
     const armed = this.#armed;
     if (armed !== null && index >= armed.at && (armed.fault !== "flush" || operation === "flush" || operation === "sync")) {
       this.#armed = null;
@@ -327,6 +350,11 @@ class Simulation {
     if (!this.#isBroken) return null;
     if (this.#brokenBy === "full") return operation === "write" || operation === "truncate" ? "full" : null;
     return "failed";
+  }
+
+  #dieAsAsked(): void {
+    this.#isDue = false;
+    this.#die(this.#options.crashAt!.how);
   }
 
   #brokenBy: "failed on" | "full" = "full";
@@ -361,6 +389,7 @@ class Simulation {
   }
 
   async #afterAction(life: Life): Promise<void> {
+    if (this.#isDue) this.#dieAsAsked();
     await this.#host.yield();
     if (this.#violation !== null) throw this.#violation;
     if (this.#died !== null) {
@@ -578,20 +607,17 @@ class Simulation {
         must(place.position < 0 || (place.partition === found.partition && place.position === found.position), () => `${id} was acknowledged at ${JSON.stringify(place)} and lies at ${JSON.stringify(found)}`);
       }
     }
-    this.#say(checkOutputs(log, this.#genes, this.#world));
+    this.#outputs = checkOutputs(log, this.#genes, this.#world);
+    this.#say(this.#outputs);
     await this.#checkFeatures(life);
     this.#checkFile(log.database!);
     if (this.#seed % 4 !== 0) return;
     // A start on what is all done says nothing more.
-    const before = this.#outputs(log);
+    const before = countsOf(log);
     await this.#stop(life, "the end");
     await this.#rest();
-    const after = this.#outputs(this.#life!.log);
+    const after = countsOf(this.#life!.log);
     must(before === after, () => `a start on what was all done changed outputs: ${before} became ${after}`);
-  }
-
-  #outputs(log: Log): string {
-    return ["seen", "spend", "groups", "enriched", "merged", "events-dlq", "events-late"].map((topic) => `${topic} ${log.partitionsOf(topic) === null ? 0 : readTopic(log, topic).length}`).join(", ");
   }
 
   async #checkFeatures({ engine, log }: Life): Promise<void> {
@@ -625,4 +651,10 @@ class Simulation {
     this.#hash = hashText(text, this.#hash);
     this.#options.onAction?.(text);
   }
+}
+
+/** How many records lie in the topics that the app writes. */
+function countsOf(log: Log): string {
+  const topics = ["seen", "spend", "groups", "enriched", "merged", "events-dlq", "events-late"];
+  return topics.map((topic) => `${topic} ${log.partitionsOf(topic) === null ? 0 : readTopic(log, topic).length}`).join(", ");
 }
