@@ -33,6 +33,9 @@ export interface EngineOptions {
   readonly worker: Partial<WorkerOptions>;
 }
 
+/** A handler that is under way for longer makes the app degraded. */
+const STUCK_MS = 30_000;
+
 /** A running app. */
 export class Engine {
   readonly worker: Worker;
@@ -131,10 +134,26 @@ export class Engine {
         return { ...base, status: "degraded", reason: "tasks are being restored", live: true };
       default:
         if (failure !== null) return { ...base, status: "error", reason: messageOf(failure), live: false };
-        return worker.commitTrouble === null
-          ? { ...base, status: "ok", live: true }
-          : { ...base, status: "degraded", reason: worker.commitTrouble, live: true };
+        return this.#workingHealth(base);
     }
+  }
+
+  /** Of an app that works: whether something keeps it from getting on. */
+  #workingHealth(base: Pick<HealthReport, "tasks" | "ready">): HealthReport {
+    const trouble = this.worker.commitTrouble ?? this.#stuckHandler();
+    return trouble === null ? { ...base, status: "ok", live: true } : { ...base, status: "degraded", reason: trouble, live: true };
+  }
+
+  #stuckHandler(): string | null {
+    for (const task of this.worker.tasks) {
+      const longest = task.longestRunning();
+      if (longest === null || longest.ageMs < STUCK_MS) continue;
+      const { topic, partition, position } = longest.record;
+      return `step "${longest.step}" has worked on record ${topic}-${partition}@${position} for ${
+        Math.round(longest.ageMs / 1_000)
+      } s: its promise has not settled`;
+    }
+    return null;
   }
 
   #host(): HttpHost {

@@ -232,6 +232,13 @@ export class Task implements Stamp {
     return Math.min(this.#units.nextDueAt(), this.#idleWakeAt());
   }
 
+  /** The handler that has been under way longest; null when none is. */
+  longestRunning(): { readonly step: string; readonly record: RecordPlace; readonly ageMs: number } | null {
+    let longest: Unit | null = null;
+    for (const unit of this.#units) if (unit.state === "running" && (longest === null || unit.startedAt < longest.startedAt)) longest = unit;
+    return longest === null ? null : { step: longest.step, record: this.#placeOf(longest), ageMs: this.#runtime.monotonic() - longest.startedAt };
+  }
+
   /** Positions that moved since the last commit. */
   positions(): CommittedPosition[] {
     const moved: CommittedPosition[] = [];
@@ -341,6 +348,7 @@ export class Task implements Stamp {
     const unit = this.#suspended();
     const attempt = unit.attempts, step = this.#step;
     unit.outstanding++;
+    unit.step = this.#step;
     const arrive = (value: unknown, failed: boolean): void => {
       if (this.#isClosed) return;
       this.#arrivals.push({ unit, attempt, step, resume, value, failed });
@@ -577,6 +585,7 @@ export class Task implements Stamp {
       unit.judgedClock = this.#judged;
       if (isInput(entrance)) unit.clockBefore = { seen: entrance.seenBefore, late: this.#lateBefore };
       unit.state = "running";
+      unit.startedAt = this.#runtime.monotonic();
       this.#units.add(unit);
       entrance.hold(unit);
       this.clock.safe = this.#safeBefore;
@@ -672,6 +681,7 @@ export class Task implements Stamp {
       if (unit === null) return;
       budget.left--;
       this.#units.start(unit);
+      unit.startedAt = now;
       unit.attempts++;
       unit.failure = null;
       this.#step = this.name;

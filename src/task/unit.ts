@@ -48,6 +48,10 @@ export class Unit {
   readonly arrivedAt: number;
   /** Tries begun. */
   attempts = 0;
+  /** Monotonic ms at which the try under way began. */
+  startedAt = 0;
+  /** The step whose promise it waits for. */
+  step = "";
   /** Promises it waits for. */
   outstanding = 0;
   state: "queued" | "running" | "waiting" | "resolved" = "queued";
