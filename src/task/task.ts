@@ -20,16 +20,17 @@ import { StateStore } from "../state/store.ts";
 import { judgeTimestamp } from "../time/lateness.ts";
 import type { Budget, Policy, Push, TopicDefinition } from "../topology/node.ts";
 import type { SubTopology } from "../topology/topology.ts";
+import { Checkpoint } from "./checkpoint.ts";
 import { CLOCK_HEADER, CLOCK_ONLY_HEADER, ClockWriter, readClock } from "./carried-clock.ts";
 import { type Input, TaskClock } from "./input.ts";
 import { deadLetterHeaders, lateHeaders } from "./letters.ts";
+import { Inputs } from "./inputs.ts";
 import { CarriedClocks } from "./outgoing-clock.ts";
 import type { Outputs, Stamp, TopicOutput } from "./outputs.ts";
-import { clockStore, packPending, type PendingRecord, pendingStore, unpackPending } from "./pending.ts";
 import { judge } from "./policy.ts";
 import type { WorkerStats } from "./stats.ts";
 import { StepResults } from "./step-results.ts";
-import { type Entrance, Unit } from "./unit.ts";
+import type { Entrance, Unit } from "./unit.ts";
 import { Units } from "./units.ts";
 import { buildOperators, type Operators } from "./operators.ts";
 
@@ -74,16 +75,6 @@ interface Arrival {
   readonly failed: boolean;
 }
 
-/** A row of the store of clocks: version, late, safe, number of units, clocks of inputs, clocks of steps. */
-type SavedClocks = readonly [
-  version: number,
-  late: number,
-  safe: number,
-  unitNumber: number,
-  inputs: readonly (readonly [id: string, seen: number, writers: readonly (readonly [string, number])[]])[],
-  steps: readonly (readonly [name: string, seen: number])[],
-];
-
 /** One sub-topology at work on one partition number. */
 export class Task implements Stamp {
   readonly id: string;
@@ -98,17 +89,14 @@ export class Task implements Stamp {
   readonly #outputs: Outputs;
   readonly #scope = new EffectScope();
   readonly #stores = new Map<string, StateStore>();
-  readonly #pending: StateStore;
-  readonly #clocks: StateStore;
+  readonly #inputs: Inputs;
+  readonly #checkpoint: Checkpoint;
   readonly #operators: Operators;
   readonly #units = new Units();
   readonly #entrances = new Map<string, Entrance>();
   readonly #carried: CarriedClocks;
   readonly #concurrency: number;
   #arrivals: Arrival[] = [];
-  /** Stored units that were resolved since the last commit. */
-  #gone: string[] = [];
-  #unitNumber = 0;
   /** Whose record is at work, and its unit once it has one. */
   #entrance: Entrance | null = null;
   #unit: Unit | null = null;
@@ -124,7 +112,6 @@ export class Task implements Stamp {
   #firedAt = NaN;
   /** Wall clock when the step began, ms. */
   #steppedAt = -Infinity;
-  #savedClocks = "";
   #isClosed = false;
 
   constructor(options: TaskOptions) {
@@ -135,8 +122,6 @@ export class Task implements Stamp {
     this.partition = partition;
     this.name = subTopology.name;
     this.id = `${subTopology.name}/${partition}`;
-    this.#pending = this.store(pendingStore(subTopology.name));
-    this.#clocks = this.store(clockStore(subTopology.name));
     this.#carried = new CarriedClocks(new ClockWriter(this.id), options.clockIntervalMs);
     this.#concurrency = Math.max(...subTopology.nodes.map((node) => node.concurrency));
     this.#operators = buildOperators(this, subTopology, this.clock);
@@ -146,11 +131,23 @@ export class Task implements Stamp {
       return partition < count ? [options.openInput(topic, next)] : [];
     });
     assert(this.inputs.length > 0, `task ${this.id} has an input`);
+    this.#inputs = new Inputs(this.inputs, this.clock, options.runtime, options.idleTimeoutMs);
     for (const input of this.inputs) this.#entrances.set(input.id, input);
     for (const results of this.#operators.results.values()) this.#entrances.set(results.id, results);
     this.#scope.begin();
-    for (const name of options.formerNames) this.#adopt(name);
-    this.#restore();
+    this.#checkpoint = new Checkpoint({
+      taskId: this.id,
+      name: this.name,
+      runtime: options.runtime,
+      report: options.report,
+      inputs: this.#inputs,
+      operators: this.#operators,
+      units: this.#units,
+      entrances: this.#entrances,
+      concurrency: this.#concurrency,
+      openStore: (spec) => this.store(spec),
+    });
+    this.#checkpoint.restore(options.formerNames);
   }
 
   // ── What a step of the worker asks for ─────────────────────────────────────────────────────────────────────────────
@@ -162,10 +159,10 @@ export class Task implements Stamp {
     const now = this.#runtime.monotonic();
     this.#steppedAt = this.#runtime.now();
     this.#retry(now, budget);
-    this.#clockMoved();
+    this.#inputs.updateClock();
     if (!this.#fireDue(budget)) return;
     while (budget.left > 0 && this.stopped === null && this.canTake) {
-      const input = this.#choose(now);
+      const input = this.#inputs.choose(now);
       if (input === null) break;
       budget.left--;
       this.#take(input);
@@ -205,7 +202,7 @@ export class Task implements Stamp {
 
   /** Whether there is something that the last commit does not have. */
   get hasUncommitted(): boolean {
-    return this.#gone.length > 0 || this.dirtyCount > 0 ||
+    return this.#checkpoint.hasNews || this.dirtyCount > 0 ||
       this.inputs.some((input) => input.position !== input.committed && input.committed >= 0 || input.position > 0 && input.committed < 0);
   }
 
@@ -220,8 +217,8 @@ export class Task implements Stamp {
     if (this.#arrivals.length > 0) return true;
     const now = this.#runtime.monotonic();
     if (this.#units.running < this.#concurrency && this.#units.next(now) !== null) return true;
-    this.#clockMoved();
-    return this.canTake && (this.#operators.isDue() || this.#choose(now) !== null);
+    this.#inputs.updateClock();
+    return this.canTake && (this.#operators.isDue() || this.#inputs.choose(now) !== null);
   }
 
   /** Monotonic ms at which there will be something to do without anything arriving; Infinity: never. */
@@ -229,7 +226,7 @@ export class Task implements Stamp {
     if (this.stopped !== null) return Infinity;
     // While a handler is under way its end is what there is to wait for.
     if (!this.canTake) return this.#units.running < this.#concurrency ? this.#units.nextDueAt() : Infinity;
-    return Math.min(this.#units.nextDueAt(), this.#idleWakeAt());
+    return Math.min(this.#units.nextDueAt(), this.#inputs.idleWakeAt(this.#operators.dueAt()));
   }
 
   /** The handler that has been under way longest; null when none is. */
@@ -251,31 +248,24 @@ export class Task implements Stamp {
   /** Brings what the commit writes beside records' effects into stores and encoders. */
   prepareCommit(): void {
     this.#scope.begin();
-    for (const id of this.#gone) this.#pending.set(0, id, undefined);
-    this.#gone.length = 0;
-    for (const unit of this.#units) this.#storeUnit(unit);
-    this.#saveClocks();
-    this.#carried.sayClocks(this.#outputs, this.#isIdle(), this.#runtime);
+    this.#checkpoint.prepare();
+    this.#carried.sayClocks(this.#outputs, this.#inputs.isIdle, this.#runtime);
   }
 
   /** The clock at which something is due here that waits for the clocks of other tasks; Infinity when nothing does. */
   awaitedClock(): number {
-    return this.inputs.some(({ clock }) => clock.isCarried) ? this.#operators.dueAt() : Infinity;
+    return this.#inputs.isCarried ? this.#operators.dueAt() : Infinity;
   }
 
   /** Monotonic ms at which a clock should be said; Infinity when none should. `awaited`: the least clock that any task waits for. */
   nextClockAt(awaited: number): number {
-    const isIdle = this.#isIdle();
+    const { isIdle } = this.#inputs;
     const at = this.#carried.nextAt(isIdle, awaited);
-    if (at < Infinity || !isIdle || awaited === Infinity || this.inputs.some((input) => input.clock.isHeld)) return at;
+    if (at < Infinity || !isIdle || awaited === Infinity || this.#inputs.isHeld) return at;
     // It goes on by itself, but only a step looks at it: one when it gets there, then one an interval, for steps in between may lag by their grace.
     const clock = this.#carried.least;
     if (!Number.isFinite(clock)) return Infinity;
     return this.#runtime.monotonic() + (clock < awaited ? Math.max(1, awaited - clock) : Math.max(1, this.#carried.intervalMs));
-  }
-
-  #isIdle(): boolean {
-    return this.inputs.every((input) => this.#idleMs(input) !== null);
   }
 
   /** Writes state; inside of the commit. */
@@ -442,7 +432,7 @@ export class Task implements Stamp {
     }
     if (cursor.valueStart >= 0 || !cursor.headers().some(({ name }) => name === CLOCK_ONLY_HEADER)) return false;
     input.advance();
-    this.#clockMoved();
+    this.#inputs.updateClock();
     return true;
   }
 
@@ -459,7 +449,7 @@ export class Task implements Stamp {
     const unit = this.#unit;
     if (unit !== null) unit.clockBefore = { seen: clock.seen, late: this.#lateBefore };
     if (!clock.isCarried) clock.observe(timestamp);
-    this.#clockMoved();
+    this.#inputs.updateClock();
     if (unit === null) this.#judged = this.clock.late;
     else {
       if (Number.isNaN(unit.judgedClock)) unit.judgedClock = this.clock.late;
@@ -628,7 +618,7 @@ export class Task implements Stamp {
     }
     if (judgeTimestamp(timestamp, this.#runtime.now(), { takesNegative: topic.negativeTimestamps, aheadMaxMs: AHEAD_MAX_MS }) !== "usable") return false;
     if (!clock.isCarried) clock.observe(timestamp);
-    this.#clockMoved();
+    this.#inputs.updateClock();
     return true;
   }
 
@@ -757,12 +747,12 @@ export class Task implements Stamp {
   }
 
   #resolve(unit: Unit): void {
-    if (unit.storedAs !== null) this.#gone.push(unit.storedAs);
+    this.#checkpoint.resolved(unit);
     this.#units.resolve(unit);
     unit.entrance.release(unit);
     // A clock within the task may have been held by it.
     this.#firedAt = NaN;
-    this.#clockMoved();
+    this.#inputs.updateClock();
   }
 
   // ── Failures ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -822,152 +812,6 @@ export class Task implements Stamp {
   #random(): number {
     const bytes = this.#runtime.randomBytes(4);
     return (bytes[0]! * 2 ** 24 + bytes[1]! * 2 ** 16 + bytes[2]! * 2 ** 8 + bytes[3]!) / 2 ** 32;
-  }
-
-  // ── Time and order ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-  #clockMoved(): void {
-    this.clock.update(this.inputs, this.#idleMsOf);
-  }
-
-  readonly #idleMsOf = (input: Input): number | null => this.#idleMs(input);
-
-  /** How long beyond its time-out an input has been idle; null: it is not. */
-  #idleMs(input: Input): number | null {
-    const timeout = input.topic.idleTimeoutMs ?? this.#options.idleTimeoutMs;
-    // An internal topic's writers say how far they are; its silence means nothing.
-    if (timeout === null || input.endSince === null || input.clock.isCarried) return null;
-    const beyond = this.#runtime.monotonic() - input.endSince - timeout;
-    return beyond < 0 || input.hasHead() ? null : Math.floor(beyond);
-  }
-
-  /** When an idle input lets something happen. */
-  #idleWakeAt(): number {
-    let at = Infinity;
-    for (const input of this.inputs) {
-      const timeout = input.topic.idleTimeoutMs ?? this.#options.idleTimeoutMs;
-      if (timeout === null || input.endSince === null || input.clock.isCarried) continue;
-      const turnsIdleAt = input.endSince + timeout;
-      if (turnsIdleAt > this.#runtime.monotonic()) at = Math.min(at, turnsIdleAt);
-    }
-    const due = this.#operators.dueAt();
-    // A clock that an unresolved record holds goes on when that is resolved.
-    if (at === Infinity && due < Infinity && this.#isIdle() && this.inputs.every((input) => !input.clock.isHeld)) {
-      at = this.#runtime.monotonic() + Math.max(1, due - this.clock.safe);
-    }
-    return at;
-  }
-
-  /** The input whose record is next: in the order of timestamps, waiting for one that is known to have more. */
-  #choose(now: number): Input | null {
-    const { inputs } = this;
-    if (inputs.length === 1) {
-      const input = inputs[0]!;
-      if (input.hasHead()) return input;
-      this.#atEnd(input, now);
-      return null;
-    }
-    let chosen: Input | null = null;
-    for (const input of inputs) {
-      if (!input.hasHead()) {
-        if (input.lag !== 0) return null;
-        this.#atEnd(input, now);
-        continue;
-      }
-      if (chosen === null || input.cursor.timestamp < chosen.cursor.timestamp) chosen = input;
-    }
-    return chosen;
-  }
-
-  #atEnd(input: Input, now: number): void {
-    if (input.lag === 0) input.endSince ??= now;
-  }
-
-  // ── What is kept beside effects ────────────────────────────────────────────────────────────────────────────────────
-
-  #storeUnit(unit: Unit): void {
-    if (unit.storedAs !== null && unit.storedAttempts === unit.attempts) return;
-    unit.storedAs ??= `${unit.entrance.id}\n${String(unit.record.position >= 0 ? unit.record.position : this.#unitNumber++).padStart(16, "0")}`;
-    unit.storedAttempts = unit.attempts;
-    const waitMs = unit.state === "waiting" ? Math.max(0, unit.nextTryAt - this.#runtime.monotonic()) : 0;
-    const row: PendingRecord = {
-      entrance: unit.entrance.id,
-      record: unit.record,
-      resultKey: unit.resultKey,
-      chain: unit.chain,
-      heldClock: unit.heldClock,
-      judgedClock: unit.judgedClock,
-      arrivedAt: unit.arrivedAt,
-      attempts: unit.attempts,
-      nextTryAt: waitMs === 0 ? 0 : waitMs === Infinity ? -1 : this.#runtime.now() + Math.ceil(waitMs),
-    };
-    this.#pending.set(0, unit.storedAs, packPending(row));
-  }
-
-  #saveClocks(): void {
-    // A record under way runs again after a restart, and moves the clock then, or never.
-    const running = this.#units.running === 0 || this.#concurrency > 1
-      ? null
-      : [...this.#units].find((unit) => unit.state === "running" && unit.clockBefore !== null) ?? null;
-    const inputs = this.inputs.map((input) => {
-      const [seen, writers] = input.clock.save();
-      return [input.id, running?.entrance === input && !input.clock.isCarried ? running.clockBefore!.seen : seen, writers];
-    });
-    const row = [1, running?.clockBefore?.late ?? this.clock.late, this.clock.safe, this.#unitNumber, inputs, this.#operators.saveClocks()];
-    const text = JSON.stringify(row);
-    if (text === this.#savedClocks) return;
-    this.#savedClocks = text;
-    this.#clocks.set(0, "", row);
-  }
-
-  /** Moves what a task of another name left for these inputs: its pending records would be lost, and what it closed be said again. */
-  #adopt(name: string): void {
-    const pending = this.store(pendingStore(name)), clocks = this.store(clockStore(name));
-    for (const [id, packed] of [...pending.all()]) {
-      if (!this.#entrances.has(unpackPending(packed as Uint8Array).entrance)) continue;
-      this.#pending.set(0, id, packed);
-      pending.set(0, id, undefined);
-    }
-    const saved = clocks.get(0, "") as SavedClocks | undefined;
-    if (saved === undefined) return;
-    if (this.#clocks.get(0, "") === undefined) this.#loadClocks(saved);
-    clocks.set(0, "", undefined);
-  }
-
-  #loadClocks(saved: SavedClocks): void {
-    this.clock.late = Math.max(this.clock.late, saved[1]);
-    this.clock.safe = Math.max(this.clock.safe, saved[2]);
-    this.#unitNumber = Math.max(this.#unitNumber, saved[3]);
-    for (const input of this.inputs) {
-      const clock = saved[4].find(([id]) => id === input.id);
-      if (clock !== undefined) input.clock.load([clock[1], clock[2]]);
-    }
-    this.#operators.loadClocks(saved[5]);
-  }
-
-  #restore(): void {
-    const saved = this.#clocks.get(0, "") as SavedClocks | undefined;
-    if (saved !== undefined) this.#loadClocks(saved);
-    const now = this.#runtime.now();
-    for (const [id, packed] of this.#pending.all()) {
-      const row = unpackPending(packed as Uint8Array);
-      const entrance = this.#entrances.get(row.entrance);
-      if (entrance === undefined) {
-        this.#options.report({
-          type: "warning",
-          message: `A pending record of ${this.id} stays where it is: "${row.entrance}" is no longer part of the app`,
-          error: null,
-        });
-        continue;
-      }
-      const unit = new Unit(entrance, row.record, row.resultKey, row.chain, row.heldClock, row.judgedClock, row.arrivedAt);
-      unit.attempts = row.attempts;
-      unit.storedAs = id;
-      unit.storedAttempts = row.attempts;
-      this.#units.add(unit);
-      if (row.nextTryAt > now) this.#units.wait(unit, this.#runtime.monotonic() + row.nextTryAt - now);
-      entrance.hold(unit);
-    }
   }
 }
 
