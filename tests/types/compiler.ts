@@ -14,8 +14,11 @@ export interface Compiled {
 const root = decodeURIComponent(new URL("../../", import.meta.url).pathname);
 const compiler = new URL("../../node_modules/typescript/bin/tsc", import.meta.url);
 
-/** Type-checks a program that imports `millrace` and `valibot`, as strictly as the package itself. */
-export async function compile(program: string): Promise<Compiled> {
+/**
+ * Type-checks a program that imports `millrace` and `valibot`, as strictly as the package itself. `types` are the runtimes whose types its user has; where they are given, errors of the package count
+ * as well.
+ */
+export async function compile(program: string, types?: readonly string[]): Promise<Compiled> {
   const temp = tempDirectory();
   try {
     const disk = (await hostRuntime()).disk(temp.path);
@@ -31,6 +34,7 @@ export async function compile(program: string): Promise<Compiled> {
         isolatedDeclarations: false,
         declaration: false,
         noErrorTruncation: true,
+        ...(types === undefined ? {} : { types }),
         typeRoots: [`${root}node_modules/@types`],
         paths: { millrace: [`${root}mod.ts`], valibot: [`${root}node_modules/valibot/dist/index.d.mts`] },
       },
@@ -41,7 +45,7 @@ export async function compile(program: string): Promise<Compiled> {
     const errors: string[] = [];
     let instantiations = NaN;
     for await (const line of run.lines()) {
-      const error = /program\.mts\(\d+,\d+\): error TS\d+: (.*)$/.exec(line);
+      const error = (types === undefined ? /program\.mts\(\d+,\d+\): error TS\d+: (.*)$/ : /error TS\d+: (.*)$/).exec(line);
       if (error !== null) errors.push(error[1]!);
       const counted = /^Instantiations:\s+(\d+)/.exec(line);
       if (counted !== null) instantiations = Number(counted[1]);

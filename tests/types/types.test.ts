@@ -92,6 +92,12 @@ describe("types", () => {
     ]);
   });
 
+  test.skipIf(!isNode)(`a program compiles where only the types of Node are installed${elsewhere}`, async () => {
+    const { errors } = await compile('import { createApp } from "millrace";\nexport const { name } = createApp("shop");', ["node"]);
+
+    expect(errors).toEqual([]);
+  });
+
   test.skipIf(!isNode)(`a program costs what it holds, and forty topics forty times one${elsewhere}`, async () => {
     const cost = async (count: number): Promise<number> => {
       const [bare, whole] = [await compile(schemas(count)), await compile(topics(count))];
