@@ -1,6 +1,6 @@
 /** The app: where definitions meet, and the handle to run them. */
 import { type Awaitable } from "../base/awaitable.ts";
-import { DefinitionError } from "../base/errors.ts";
+import { DefinitionError, StreamError } from "../base/errors.ts";
 import {
   defineFeatures,
   type FeatureAnswer,
@@ -341,8 +341,12 @@ class MillraceApp implements App {
 
   async query<K, Answer>(features: Queryable<K, Answer>, key: NoInfer<K>, { at }: { readonly at?: Instant } = {}): Promise<Answer> {
     const parts = featureParts(features as Queryable<never, unknown>);
+    const moment = at === undefined ? null : at instanceof Date ? at.getTime() : at;
+    if (Number.isNaN(moment)) {
+      throw new StreamError("OPTION_INVALID", "user", `Cannot query "${parts.entity}" as of ${String(at)}: wanted a valid date, or milliseconds since the epoch`);
+    }
     const engine = await this.#started();
-    return await engine.query(parts, key, parts.names, at === undefined ? null : at instanceof Date ? at.getTime() : at) as Answer;
+    return await engine.query(parts, key, parts.names, moment) as Answer;
   }
 
   topology(): TopologyDescription & { readonly mermaid: string } {

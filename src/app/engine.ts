@@ -65,11 +65,14 @@ export class Engine {
   static async open(options: EngineOptions): Promise<Engine> {
     const { runtime, driver, directory, observer } = options;
     const { log, database, place } = await driver.open({ runtime, directory, report: observer });
+    let worker: Worker | null = null;
     try {
       const idle = log.capabilities.holdsState ? { idleTimeoutMs: 30_000 } : {};
-      const worker = await Workers.start({ ...idle, ...options.worker, runtime, log, database, topology: options.topology, observer });
+      worker = await Workers.start({ ...idle, ...options.worker, runtime, log, database, topology: options.topology, observer });
       return new Engine(options, log, database, place, worker);
     } catch (error) {
+      // It may be building its tasks; what it would say of a log closed under it is not what went wrong.
+      await worker?.stop(0).catch(() => {});
       database?.close();
       await log.close();
       throw error;

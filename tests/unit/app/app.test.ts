@@ -1,9 +1,10 @@
 /** An app as its host sees it: started on demand, driven by itself, stopped in order, and honest about its state. */
 import { describe, expect, test } from "bun:test";
 import * as v from "valibot";
-import { count, createApp, embedded, memory, tumbling } from "../../../mod.ts";
+import { count, createApp, embedded, env, memory, standardWebhooks, tumbling } from "../../../mod.ts";
 import type { App, Topic } from "../../../mod.ts";
 import { hostRuntime } from "../../../adapters/host/host.ts";
+import { internalsOf } from "../../../src/app/app.ts";
 import { StoreError } from "../../../src/base/errors.ts";
 import type { ObservedEvent } from "../../../src/observe/events.ts";
 import { memoryDisk } from "../../../src/runtime/memory-disk.ts";
@@ -183,6 +184,30 @@ describe("send()", () => {
     }
     await stand.crash();
   });
+});
+
+test("a secret that is missing is all that is told of a start that fails", async () => {
+  const runtime = runtimeOf();
+  const app = createApp("t", { runtime });
+  const input = app.topic("in", { value: v.number() });
+  app.stream(input).forEach(() => {});
+  app.webhook("/hook", { topic: input, verify: standardWebhooks({ secret: env("ABSENT") }) });
+  const events: ObservedEvent[] = [];
+
+  const opened = internalsOf(app).open({ driver: embedded({ disk: memoryDisk() }), observer: (event) => void events.push(event) });
+
+  await expect(opened).rejects.toThrow("ABSENT, which is missing or empty");
+  for (let turn = 0; turn < 4; turn++) await runtime.yield();
+  expect(events.filter(({ type }) => type === "warning")).toEqual([]);
+});
+
+test("query() refuses a moment that is none", async () => {
+  const app = createApp("t", { log: memory() });
+  const set = app.features("account", { n: v.number() });
+
+  for (const at of [NaN, new Date("nonsense")]) await expect(app.query(set, "a", { at })).rejects.toMatchObject({ code: "OPTION_INVALID", message: expect.stringContaining('"account"') });
+
+  expect((await app.health()).status).toBe("stopped");
 });
 
 test("topics that nobody works on exist all the same, and what is sent to them stays", async () => {
