@@ -26,7 +26,7 @@ export async function runCommand(asked: RunArguments, runtime: Runtime, load: (f
     ...(token === null ? {} : { token }),
   };
   await app.run(options);
-  if (!asked.json && !asked.quiet) runtime.print(`"${app.name}" has stopped; what was in hand is committed`);
+  if (!asked.json && !asked.quiet) runtime.print(`"${app.name}" has stopped; what was done is committed`);
 }
 
 function observerOf({ json, quiet }: RunArguments, runtime: Runtime, token: string | null): Observer {

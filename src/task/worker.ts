@@ -225,6 +225,11 @@ export class Worker {
         await this.#wokenOrAt(deadline);
         if (!this.#isCommitting) this.#resumeOnly();
       }
+      const left = this.#state === "failed" ? [] : this.#tasks.filter((task) => task.isRunning).map(({ id }) => id);
+      if (left.length > 0) {
+        const message = `Stopped after ${deadlineMs} ms with handlers of ${left.join(", ")} still at work: their records are processed again at the next start`;
+        this.#observer({ type: "warning", message, error: null });
+      }
       if (this.#state !== "failed") await this.commit();
     } finally {
       this.#state = "stopped";

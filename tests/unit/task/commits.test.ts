@@ -335,6 +335,26 @@ describe("a commit", () => {
     expect([valuesOf(stand.log, "out"), await stand.log.committed("t", [{ topic: "in", partition: 0 }])]).toEqual([[1], [{ topic: "in", partition: 0, position: 1 }]]);
     await stand.crash();
   });
+
+  test("stop() names the tasks whose handlers are not done at its deadline, and leaves their records to the next start", async () => {
+    const { app, input } = setUp();
+    app.stream(input).forEach(() => new Promise(() => {}));
+    const stand = await open(app);
+    await send(input, ["a", 1, 1]);
+    await stand.settle();
+
+    const stopped = stand.engine.stop(1_000);
+    await stand.runtime.yield();
+    stand.runtime.advance(1_000);
+    await stopped;
+
+    expect(stand.events.filter(({ type }) => type === "warning")).toEqual([{
+      type: "warning",
+      message: "Stopped after 1000 ms with handlers of in/0 still at work: their records are processed again at the next start",
+      error: null,
+    }]);
+    await stand.crash();
+  });
 });
 
 // ── Several workers in a group ───────────────────────────────────────────────────────────────────────────────────────
