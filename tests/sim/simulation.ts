@@ -4,6 +4,7 @@
  * A run has two phases. In the first, actions and faults come as the seed draws them: processes die, power is lost, disks fail, clocks are set; each time the app is opened again on what is left.
  * In the second there are no faults, and everything must come to rest within a bound. Then the log is held against the model.
  */
+import { appendOf } from "../../src/app/records.ts";
 import type { Engine } from "../../src/app/engine.ts";
 import { messageOf } from "../../src/base/errors.ts";
 import { Random } from "../../src/base/random.ts";
@@ -259,7 +260,7 @@ class Simulation {
   #end(how: "power" | "kill"): void {
     this.#say(`ended by ${how}`);
     if (how === "power") this.#committedClocks = new Map(this.#durableClocks);
-    for (const { input } of this.#unanswered.values()) if (input.isWebhook) this.#again.push(input);
+    for (const { input } of this.#unanswered.values()) if (input.isWebhook || input.isLast) this.#again.push(input);
     this.#unanswered.clear();
     this.#asking = 0;
     this.#wall = this.#runtime.now() + this.#random.below(3_000);
@@ -472,16 +473,22 @@ class Simulation {
       this.#unanswered.delete(id);
       // A request may have waited too long: time passes as it likes here.
       if (this.#faultsOfLife === 0 && !input.isWebhook) this.#violation ??= new Violation(`sending ${id} failed without any fault: ${messageOf(error)}`);
-      if (input.isWebhook) this.#again.push(input);
+      if (input.isWebhook || input.isLast) this.#again.push(input);
     });
     if (input.isWebhook) await this.#untilAppended(life);
   }
 
-  async #append({ engine }: Life, { id, topic, value, key, at }: Input): Promise<Place> {
+  async #append({ engine, runtime }: Life, { id, topic, value, key, at, isLast }: Input): Promise<Place> {
     const definition = this.#shop[topic];
-    const partition = id.startsWith("last") ? { partition: Number(id.split("-")[2]) } : {};
-    const receipt = await engine.send(definition, value ?? undefined, { key, timestamp: at, headers: { id }, ...partition });
-    return { topic, partition: receipt.partition, position: receipt.position! };
+    const options = { key, timestamp: at, headers: { id } };
+    if (!isLast) {
+      const { partition, position } = await engine.send(definition, value ?? undefined, options);
+      return { topic, partition, position: position! };
+    }
+    // These must not be missing, and not be there twice.
+    const append = await appendOf(runtime, definition, definition.partitions!, value, { ...options, partition: Number(id.split("-")[2]) });
+    const [receipt] = await engine.log.append([{ ...append, id: { scope: "last", value: id, keepMs: 86_400_000 } }]);
+    return { topic, partition: receipt!.partition, position: receipt!.position };
   }
 
   async #post({ engine }: Life, { id, topic, value }: Input): Promise<Place> {

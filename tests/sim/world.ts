@@ -27,6 +27,8 @@ export interface Input {
   readonly at: number;
   /** By webhook: under an id, and sent again until it is answered. */
   readonly isWebhook: boolean;
+  /** Closes what is open: under an id as well. */
+  readonly isLast: boolean;
 }
 
 /** What goes wrong about a record. */
@@ -94,11 +96,11 @@ export class World {
     const topic = genes.merge && random.chance(0.3) ? "others" : "events";
     const hasKey = topic === "others" || !random.chance(genes.nullKeys);
     const key = hasKey ? `k${random.below(genes.keys)}` : null;
-    if (topic === "events" && key !== null && random.chance(genes.tombstones)) return { id, topic, value: null, key, at, isWebhook: false };
+    if (topic === "events" && key !== null && random.chance(genes.tombstones)) return { id, topic, value: null, key, at, isWebhook: false, isLast: false };
     const padding = "x".repeat(random.below(genes.paddingCharacters + 1));
     const value = { id, key, group: `g${random.below(3)}`, amount: random.below(100), at, padding };
     this.#values.set(id, value);
-    return { id, topic, value, key, at, isWebhook: topic === "events" && random.chance(genes.webhooks) };
+    return { id, topic, value, key, at, isWebhook: topic === "events" && random.chance(genes.webhooks), isLast: false };
   }
 
   /** A record that closes what is open. */
@@ -108,7 +110,7 @@ export class World {
     const key = `last${partition}`;
     const value = { id, key, group: "last", amount: 1, at, padding: "" };
     this.#values.set(id, value);
-    return { id, topic, value, key, at, isWebhook: false };
+    return { id, topic, value, key, at, isWebhook: false, isLast: true };
   }
 
   /** What goes wrong about a record of the input. */
