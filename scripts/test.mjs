@@ -14,7 +14,7 @@ import { environment, install, root } from "./install.mjs";
 const output = mkdtempSync(join(tmpdir(), "millrace-test-"));
 process.on("exit", () => rmSync(output, { recursive: true, force: true }));
 
-const SUITE_TIMEOUT_MS = 8 * 60_000;
+const SUITE_TIMEOUT_MS = 12 * 60_000;
 const TAIL_LINES = 60;
 const FAILURES_SHOWN_MAX = 20;
 const FAILURE_LINES_MAX = 30;
