@@ -372,7 +372,7 @@ export class Vfs {
     const { sqlite } = this.#engine;
     const method = (name: string): number => {
       const at = sqlite.__indirect_function_table.grow(1);
-      sqlite.__indirect_function_table.set(at, exports[name]);
+      sqlite.__indirect_function_table.set(at, exports[name] as (...args: never[]) => unknown);
       return at;
     };
     const lock = method("fileLock");
