@@ -3,7 +3,7 @@
  *
  * Text is itself, so that other programs read it. Anything else begins with NUL and a letter: `j` JSON with sorted names, `b` bigint, `d` date, `s` text that begins with NUL.
  */
-import { DecodeError } from "../base/errors.ts";
+import { DecodeError, DefinitionError } from "../base/errors.ts";
 import type { Payload } from "./record.ts";
 
 /** How the keys of a topic or step become bytes and map keys. */
@@ -18,13 +18,13 @@ export interface KeyFormat {
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Text keys, as they are. */
-export const textKeys: KeyFormat = {
-  toId: (key) => typeof key === "string" ? key : String(key),
-  fromId: (id) => id,
-  encode: (key) => typeof key === "string" ? key : String(key),
-  decode: null,
-};
+/** Text keys, as they are. Throws `DefinitionError` for others: they would come back as text. */
+export const textKeys: KeyFormat = { toId: textOf, fromId: (id) => id, encode: textOf, decode: null };
+
+function textOf(key: unknown): string {
+  if (typeof key === "string") return key;
+  throw new DefinitionError(`Cannot use a key of type ${typeof key}: keys are text unless the topic or feature set has a keyFormat`, { code: "OPTION_INVALID" });
+}
 
 /** Keys of any plain type: what `groupBy` gives. */
 export const anyKeys: KeyFormat = { toId: idOf, fromId: keyOf, encode: idOf, decode: (bytes) => keyOf(decodeText(bytes)) };

@@ -50,7 +50,7 @@ export interface TopicOptions<K, V, Input> {
   readonly value?: Format<V, Input>;
   /** Codec or schema of the keys. @default text */
   readonly keyFormat?: Format<K, K>;
-  /** The key of a value that is sent without one. */
+  /** The key of a value that is sent without one: text, unless there is a `keyFormat`. */
   readonly key?: (value: V) => K;
   /** The event time of a record. @default the log's own timestamp */
   readonly timestamp?: (value: V, meta: RecordMeta) => Instant;
