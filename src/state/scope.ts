@@ -18,6 +18,8 @@ export class Entry {
   undoSerial = 0;
   /** The commit during which it was used last. */
   usedEpoch = 0;
+  /** About what key and value take in memory, as far as it is known: a value is measured when it is written or read. */
+  bytes = 0;
   /** Overlays that hold it: such an entry is not evicted. */
   pins = 0;
   /** The list that collects what to write at the commit. */

@@ -10,11 +10,15 @@ import type { StateStorage, StoreSpec } from "./storage.ts";
 
 /** A cached entry costs about this much beside its key and value. */
 const ENTRY_BYTES = 160;
+/** A decoded value takes about so many times the bytes of its row. */
+const DECODED_FACTOR = 4;
 const SCAN_ROWS = 512;
 
 class Bucket {
   readonly time: number;
   readonly entries = new Map<string, Entry>();
+  /** About how much memory its entries take. */
+  bytes = 0;
   isComplete: boolean;
   /** Every row of it is gone: one delete instead of many. */
   isClosed = false;
@@ -142,6 +146,8 @@ export class StateStore {
         const packed = this.spec.pack(entry.value);
         bytes += packed.length + entry.key.length + 16;
         this.#storage.put(this.#space, entry.time, entry.key, packed);
+        const bucket = this.#buckets.get(entry.time);
+        if (bucket !== undefined) this.#measure(bucket, entry, packed.length);
       } else if (entry.isStored && this.#buckets.has(entry.time)) {
         this.#storage.delete(this.#space, entry.time, entry.key);
       }
@@ -160,7 +166,7 @@ export class StateStore {
       else if (entry.pins === 0 && bucket.entries.get(entry.key) === entry) this.#forget(bucket, entry);
     }
     this.#dirty.length = 0;
-    for (const bucket of this.#closed) this.#bytes -= bucket.entries.size * ENTRY_BYTES;
+    for (const bucket of this.#closed) this.#bytes -= bucket.bytes;
     this.#closed = [];
     this.#epoch++;
   }
@@ -188,7 +194,10 @@ export class StateStore {
     }
     if (bucket.isComplete) return null;
     const bytes = this.#storage.get(this.#space, time, key);
-    return bytes === null ? null : this.#add(bucket, key, this.spec.unpack(bytes), true);
+    if (bytes === null) return null;
+    const entry = this.#add(bucket, key, this.spec.unpack(bytes), true);
+    this.#measure(bucket, entry, bytes.length);
+    return entry;
   }
 
   #bucket(time: number): Bucket {
@@ -206,7 +215,7 @@ export class StateStore {
     const entry = new Entry(bucket.time, key, value, isStored, this.#dirty);
     entry.usedEpoch = this.#epoch;
     bucket.entries.set(key, entry);
-    this.#bytes += ENTRY_BYTES;
+    this.#grow(bucket, ENTRY_BYTES);
     return entry;
   }
 
@@ -220,7 +229,19 @@ export class StateStore {
 
   #forget(bucket: Bucket, entry: Entry): void {
     bucket.entries.delete(entry.key);
-    this.#bytes -= ENTRY_BYTES;
+    this.#grow(bucket, -ENTRY_BYTES - entry.bytes);
+  }
+
+  /** The row of an entry was read or written: its size is known. */
+  #measure(bucket: Bucket, entry: Entry, rowBytes: number): void {
+    const bytes = DECODED_FACTOR * (rowBytes + entry.key.length);
+    this.#grow(bucket, bytes - entry.bytes);
+    entry.bytes = bytes;
+  }
+
+  #grow(bucket: Bucket, bytes: number): void {
+    bucket.bytes += bytes;
+    this.#bytes += bytes;
   }
 
   /** Brings more rows of a bucket into the cache; false when there are none, and then it is complete. */
@@ -228,7 +249,7 @@ export class StateStore {
     const rows = this.#storage.scan(this.#space, bucket.time, bucket.scannedKey, SCAN_ROWS);
     for (const row of rows) {
       bucket.scannedKey = row.key;
-      if (!bucket.entries.has(row.key)) this.#add(bucket, row.key, this.spec.unpack(row.value), true);
+      if (!bucket.entries.has(row.key)) this.#measure(bucket, this.#add(bucket, row.key, this.spec.unpack(row.value), true), row.value.length);
     }
     if (rows.length < SCAN_ROWS) bucket.isComplete = true;
     return rows.length > 0;
