@@ -60,7 +60,9 @@ describe("found by the simulator", () => {
     const disk = new FaultyDisk();
     const runtime = virtualRuntime({ host: await hostRuntime() });
     const engine = await internalsOf(app).open({ runtime, driver: embedded({ disk }), worker: { stepRecords: 1, cacheBytes: 0 } });
-    for (let i = 0; i < 3; i++) await engine.log.append([{ topic: "events", partition: 0, records: [{ key: null, value: `"${"x".repeat(300_000)}"`, timestamp: 0 }] }]);
+    for (let i = 0; i < 3; i++) {
+      await engine.log.append([{ topic: "events", partition: 0, records: [{ key: null, value: `"${"x".repeat(300_000)}"`, timestamp: 0 }] }]);
+    }
     await engine.stop();
     const next = await internalsOf(app).open({ runtime, driver: embedded({ disk }), worker: { stepRecords: 1 } });
     await next.log.append([{ topic: "events", partition: 0, records: [{ key: null, value: "1", timestamp: 0 }] }]);

@@ -71,7 +71,14 @@ export interface Genes {
   readonly skipping: number;
   readonly concurrency: number;
   readonly worker: TestWorkerOptions;
-  readonly storage: { readonly sectorBytes: number; readonly pageBytes: number; readonly checkpointBytes: number; readonly cacheBytes: number; readonly tailBytesMax: number; readonly flushMs: number };
+  readonly storage: {
+    readonly sectorBytes: number;
+    readonly pageBytes: number;
+    readonly checkpointBytes: number;
+    readonly cacheBytes: number;
+    readonly tailBytesMax: number;
+    readonly flushMs: number;
+  };
   readonly faults: FaultGenes;
 }
 
@@ -91,7 +98,13 @@ export function drawGenes(seed: number): Genes {
   const graceMs = (): number => isTight ? random.pick([0, 0, 1, 200, 1_000]) : disorderMs + 16 * stepMs + random.below(2_000);
   const window = (emit: WindowGenes["emit"]): WindowGenes => {
     const sizeMs = random.pick([100, 1_000, 1_000, 5_000, 20_000]);
-    return { sizeMs, advanceMs: random.chance(0.3) ? Math.ceil(sizeMs / random.between(2, 4)) : sizeMs, offsetMs: random.chance(0.3) ? random.below(sizeMs) : 0, graceMs: graceMs(), emit };
+    return {
+      sizeMs,
+      advanceMs: random.chance(0.3) ? Math.ceil(sizeMs / random.between(2, 4)) : sizeMs,
+      offsetMs: random.chance(0.3) ? random.below(sizeMs) : 0,
+      graceMs: graceMs(),
+      emit,
+    };
   };
   const hasFailures = !isTight && random.chance(0.6);
   const hasTimers = random.chance(0.6);

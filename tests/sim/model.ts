@@ -79,13 +79,15 @@ export function expectedOf(genes: Genes, world: World, events: readonly LoggedIn
     say("seen", record);
     if (genes.merge) say("merged", record);
     if (genes.enrich && (value === null || !world.isSkipped("enrich", id))) say("enriched", record);
-    if (genes.window !== null && (value === null || isCounted(value))) spending.push({ id, key: key!, item: value === null ? null : { id, amount: value.amount }, timestamp, clock });
+    if (genes.window !== null && (value === null || isCounted(value))) {
+      spending.push({ id, key: key!, item: value === null ? null : { id, amount: value.amount }, timestamp, clock });
+    }
     if (value === null) continue;
     if (genes.groups !== null) grouping.push({ id, key: value.group, item: { id, amount: value.amount }, timestamp, clock });
     if (genes.branch) say(value.amount > 60 ? "large" : value.amount > 30 ? "middle" : "rest", record);
     if (genes.resolver !== null && isResolved(value)) observe(features, genes.resolver === "key" ? key ?? "nobody" : value.group, value);
   }
-  if (genes.merge) for (const record of others) say("merged", record);
+  if (genes.merge) { for (const record of others) say("merged", record); }
 
   const late: ExpectedLate[] = [];
   const spend = genes.window === null ? new Map<string, ExpectedResult[]>() : windowed(genes.window, "spend", spending, late);

@@ -5,7 +5,7 @@ import { headerText } from "../../src/record/headers.ts";
 import type { HeaderField } from "../../src/record/record.ts";
 import { unpackValue } from "../../src/record/value-bytes.ts";
 import type { Genes } from "./genes.ts";
-import { type Expected, type ExpectedResult, expectedOf, type LoggedInput } from "./model.ts";
+import { type Expected, expectedOf, type ExpectedResult, type LoggedInput } from "./model.ts";
 import type { Spend } from "./shop.ts";
 import type { Windowed } from "../../src/stream/window.ts";
 import type { Value, World } from "./world.ts";
@@ -46,7 +46,15 @@ export function readTopic(log: Log, topic: string): Logged[] {
         must(cursor.position === next, () => `positions of ${topic}/${partition} go from ${next - 1} to ${cursor.position}`);
         next++;
         const value = cursor.valueBytes()?.slice() ?? null;
-        records.push({ topic, partition, position: cursor.position, timestamp: cursor.timestamp, key: cursor.keyText(), value, headers: cursor.headerCount === 0 ? [] : cursor.headers() });
+        records.push({
+          topic,
+          partition,
+          position: cursor.position,
+          timestamp: cursor.timestamp,
+          key: cursor.keyText(),
+          value,
+          headers: cursor.headerCount === 0 ? [] : cursor.headers(),
+        });
       }
     }
     reader.close();
@@ -120,7 +128,8 @@ function checkResults(topic: string, records: readonly Logged[], wanted: Readonl
     const due = (wanted.get(place) ?? []).map((result) => textOfResult(result, result.end, result.timestamp));
     must(came.join() === due.join(), () => `topic "${topic}", window ${place}: ${differenceOf(came, due)}`);
   }
-  return [...actual].map(([place, results]) => [place, results.map(({ value: { n, total, items } }) => [n, total, items.map(({ id }) => id).sort()])] as const).sort(byFirst);
+  return [...actual].map(([place, results]) => [place, results.map(({ value: { n, total, items } }) => [n, total, items.map(({ id }) => id).sort()])] as const)
+    .sort(byFirst);
 }
 
 function byFirst([left]: readonly [string, ...unknown[]], [right]: readonly [string, ...unknown[]]): number {

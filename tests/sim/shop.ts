@@ -43,7 +43,12 @@ const anything: Schema<{ readonly id: string; readonly at: number }> = {
 /** Defines the app. */
 export function shopOf(genes: Genes, world: World, host: Runtime): Shop {
   const app = makeApp(NAME, { errors: { retry: { attempts: ATTEMPTS, backOff: 200, backOffMax: 1_000 } } }, () => Promise.resolve(host));
-  const topicOptions = { key: (value: Value) => value.key as string, timestamp: (value: Value) => value.at, retention: "infinity", watermarkDelay: genes.watermarkDelayMs } as const;
+  const topicOptions = {
+    key: (value: Value) => value.key as string,
+    timestamp: (value: Value) => value.at,
+    retention: "infinity",
+    watermarkDelay: genes.watermarkDelayMs,
+  } as const;
   const events: Topic<string, Value> = app.topic("events", { ...topicOptions, partitions: genes.partitions });
   const others: Topic<string, Value> = app.topic("others", { ...topicOptions, partitions: 1 });
   app.webhook("/events", { topic: events as Topic<string, unknown>, verify: "none", idempotencyKey: ({ body }) => (body as Value).id });
@@ -52,11 +57,15 @@ export function shopOf(genes: Genes, world: World, host: Runtime): Shop {
   const features = genes.resolver === null ? null : defineResolver(app, events, genes.resolver, world);
   if (genes.window !== null) defineWindow(app, events, genes.window, genes, world);
   if (genes.enrich) {
-    app.stream(events).map(({ id, amount }) => world.call("enrich", id, world.fateOf(id), () => world.isSkipped("enrich", id) ? skip("left out") : { id, amount: amount * 2 })).to("enriched");
+    app.stream(events).map(({ id, amount }) =>
+      world.call("enrich", id, world.fateOf(id), () => world.isSkipped("enrich", id) ? skip("left out") : { id, amount: amount * 2 })
+    ).to("enriched");
   }
   if (genes.groups !== null) {
     app.stream(events).map(({ id, amount, group }) => ({ id, amount, group })).groupBy(({ group }) => group)
-      .window(windowOf(genes.groups), { name: "groups-window" }).aggregate({ n: count(), total: sum((item: Item) => item.amount), items: collect<Item>() }).to("groups");
+      .window(windowOf(genes.groups), { name: "groups-window" }).aggregate({ n: count(), total: sum((item: Item) => item.amount), items: collect<Item>() }).to(
+        "groups",
+      );
   }
   if (genes.merge) app.stream(events).merge(others).map(({ id }) => ({ id })).to("merged");
   if (genes.branch) {
@@ -72,8 +81,11 @@ export function shopOf(genes: Genes, world: World, host: Runtime): Shop {
 
 function defineResolver(app: App, events: Topic<string, Value>, by: "key" | "group", world: World): FeatureParts {
   const account = app.features("account", { last: anything });
-  app.resolver("last", { source: events, parse: (value) => isResolved(value) ? value : null, output: account }, ({ id, at, key, group }) =>
-    world.call("resolve", id, world.fateOf(id), () => account.of(by === "key" ? key ?? "nobody" : group, { last: { id, at } })));
+  app.resolver(
+    "last",
+    { source: events, parse: (value) => isResolved(value) ? value : null, output: account },
+    ({ id, at, key, group }) => world.call("resolve", id, world.fateOf(id), () => account.of(by === "key" ? key ?? "nobody" : group, { last: { id, at } })),
+  );
   return featureParts(account);
 }
 
@@ -93,5 +105,7 @@ function defineWindow(app: App, events: Topic<string, Value>, window: WindowGene
 }
 
 function windowOf({ sizeMs, advanceMs, offsetMs, graceMs }: WindowGenes): Window {
-  return advanceMs === sizeMs ? tumbling(sizeMs, { offset: offsetMs, grace: graceMs }) : hopping(sizeMs, { every: advanceMs, offset: offsetMs, grace: graceMs });
+  return advanceMs === sizeMs
+    ? tumbling(sizeMs, { offset: offsetMs, grace: graceMs })
+    : hopping(sizeMs, { every: advanceMs, offset: offsetMs, grace: graceMs });
 }

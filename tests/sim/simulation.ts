@@ -177,7 +177,18 @@ class Simulation {
 
   result(violation: string | null): SimulationResult {
     const hash = this.#hash.toString(16).padStart(8, "0");
-    return { seed: this.#seed, genes: this.#genes, hash, actions: this.#actions, lives: this.#lives, operations: this.#disk.operations, outputs: this.#outputs, faults: this.#faults, ok: violation === null, violation };
+    return {
+      seed: this.#seed,
+      genes: this.#genes,
+      hash,
+      actions: this.#actions,
+      lives: this.#lives,
+      operations: this.#disk.operations,
+      outputs: this.#outputs,
+      faults: this.#faults,
+      ok: violation === null,
+      violation,
+    };
   }
 
   async run(): Promise<void> {
@@ -493,7 +504,9 @@ class Simulation {
 
   async #post({ engine }: Life, { id, topic, value }: Input): Promise<Place> {
     const isKnown = this.#answered.has(id);
-    const response = await engine.fetch(new Request("http://simulated/events", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(value) }));
+    const response = await engine.fetch(
+      new Request("http://simulated/events", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(value) }),
+    );
     if (response.status !== 202) throw new Error(`status ${response.status}`);
     const { status } = await response.json() as { readonly status: string };
     if (isKnown && status !== "duplicate") throw new Violation(`webhook ${id} was answered before and is answered as ${status}`);
@@ -503,7 +516,9 @@ class Simulation {
   /** Requests are read by the host, which takes turns of its own: none that depend on anything but the request. */
   async #untilAppended(life: Life): Promise<void> {
     const before = this.#appends, unanswered = this.#unanswered.size;
-    for (let turn = 0; turn < TURNS_MAX && this.#appends === before && this.#unanswered.size === unanswered && this.#life === life; turn++) await this.#host.yield();
+    for (let turn = 0; turn < TURNS_MAX && this.#appends === before && this.#unanswered.size === unanswered && this.#life === life; turn++) {
+      await this.#host.yield();
+    }
   }
 
   /** Somebody asks for features: what was told once must stay true. */
@@ -555,11 +570,14 @@ class Simulation {
   }
 
   #isAtRest({ engine: { worker } }: Life): boolean {
-    return worker.isQuiet && worker.isDurable && this.#unanswered.size === 0 && worker.tasks.length > 0 && worker.tasks.every(({ unresolved, inputs }) => unresolved.size === 0 && inputs.every(({ lag }) => lag === 0));
+    return worker.isQuiet && worker.isDurable && this.#unanswered.size === 0 && worker.tasks.length > 0 &&
+      worker.tasks.every(({ unresolved, inputs }) => unresolved.size === 0 && inputs.every(({ lag }) => lag === 0));
   }
 
   /** Waits for a promise while time and turns go on. */
-  async #settled<T>(promise: Promise<T>): Promise<{ readonly state: "done"; readonly value: T } | { readonly state: "failed"; readonly error: unknown } | { readonly state: "died" }> {
+  async #settled<T>(
+    promise: Promise<T>,
+  ): Promise<{ readonly state: "done"; readonly value: T } | { readonly state: "failed"; readonly error: unknown } | { readonly state: "died" }> {
     let outcome: { readonly state: "done"; readonly value: T } | { readonly state: "failed"; readonly error: unknown } | null = null;
     promise.then((value) => outcome = { state: "done", value }, (error) => outcome = { state: "failed", error });
     const runtime = this.#runtime;
@@ -611,7 +629,10 @@ class Simulation {
         if (place.topic !== topic) continue;
         const found = places.get(id);
         must(found !== undefined, () => `${id} was acknowledged and is not in the log`);
-        must(place.position < 0 || (place.partition === found.partition && place.position === found.position), () => `${id} was acknowledged at ${JSON.stringify(place)} and lies at ${JSON.stringify(found)}`);
+        must(
+          place.position < 0 || (place.partition === found.partition && place.position === found.position),
+          () => `${id} was acknowledged at ${JSON.stringify(place)} and lies at ${JSON.stringify(found)}`,
+        );
       }
     }
     this.#outputs = checkOutputs(log, this.#genes, this.#world);

@@ -45,7 +45,10 @@ describe("testApp", () => {
     expect((await t.read(totals)).map(({ value }) => value)).toEqual([{ key: "ann", start: 0, end: MINUTE, value: { total: 1 } }]);
     const [letter, ...others] = await t.late(orders);
     expect(others).toEqual([]);
-    expect([letter?.key, letter?.value, letter?.timestamp, letter?.latenessMs, letter?.missed]).toEqual(["ann", order("ann", 30), 30, 2 * MINUTE - 30, [{ start: 0, end: MINUTE }]]);
+    expect([letter?.key, letter?.value, letter?.timestamp, letter?.latenessMs, letter?.missed]).toEqual(["ann", order("ann", 30), 30, 2 * MINUTE - 30, [{
+      start: 0,
+      end: MINUTE,
+    }]]);
   });
 
   test("deadLetters() gives what was given up, as its source reads it", async () => {
@@ -119,10 +122,16 @@ describe("testApp", () => {
     const app = createApp("hooks");
     const hook = app.webhook("/orders", { verify: "none", body: v.object({ customer: v.string() }) });
     const customer = app.features("customer", { last: v.string() });
-    app.resolver("last", { source: hook, output: customer }, ({ body }) => body.customer === "bob" ? skip("bob") : customer.of(body.customer, { last: "seen" }));
+    app.resolver(
+      "last",
+      { source: hook, output: customer },
+      ({ body }) => body.customer === "bob" ? skip("bob") : customer.of(body.customer, { last: "seen" }),
+    );
     await using t = testApp(app);
 
-    const response = await t.fetch(new Request("http://localhost/orders", { method: "POST", headers: { "content-type": "application/json" }, body: '{"customer":"ann"}' }));
+    const response = await t.fetch(
+      new Request("http://localhost/orders", { method: "POST", headers: { "content-type": "application/json" }, body: '{"customer":"ann"}' }),
+    );
 
     expect(response.status).toBe(202);
     expect(await app.query(customer, "ann")).toEqual({ last: "seen" });
