@@ -69,7 +69,12 @@ export function windowStep(aggregation: WindowAggregation): TopologyNode["build"
       if (timestamp > (state[count] as number)) state[count] = timestamp;
       return state;
     };
-    const result = (key: unknown, end: number, state: State): Windowed<unknown, unknown> => ({ key, start: end - sizeMs, end, value: resultOf(folds, state) });
+    const result = (key: unknown, end: number, state: State): Windowed<unknown, unknown> => ({
+      key,
+      start: end - sizeMs,
+      end,
+      value: context.handOut(resultOf(folds, state)),
+    });
 
     const push = (pushed: unknown, meta: RecordMeta): void => {
       context.enter();

@@ -212,6 +212,10 @@ class NodeContext implements OperatorContext {
     return this.#task.fire(this.#results, this.#next, key, keyId, value, timestamp);
   }
 
+  handOut(value: unknown): unknown {
+    return this.#task.handOut(value);
+  }
+
   skipped(reason: string): void {
     this.#task.skipped(reason);
   }

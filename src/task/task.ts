@@ -6,6 +6,7 @@
  */
 import { assert, unreachable } from "../base/assert.ts";
 import { isThenable } from "../base/awaitable.ts";
+import { deepFreeze } from "../base/freeze.ts";
 import { DecodeError, HandlerError, isStreamError, messageOf } from "../base/errors.ts";
 import type { CommittedPosition, Log } from "../log/log.ts";
 import { errorFacts, type ObservedEvent, type RecordPlace } from "../observe/events.ts";
@@ -55,6 +56,8 @@ export interface TaskOptions {
   readonly formerNames: readonly string[];
   /** For topics that don't say; null: off. */
   readonly idleTimeoutMs: number | null;
+  /** Values are frozen before functions of the user's see them. */
+  readonly freezesValues: boolean;
   /** Pause between clock-only records to one partition. */
   readonly clockIntervalMs: number;
   /** Opens the inputs this task owns; `next` is what their records go to. */
@@ -365,6 +368,11 @@ export class Task implements Stamp {
     return this.canTake && this.stopped === null;
   }
 
+  /** A value on its way to functions of the user's. */
+  handOut(value: unknown): unknown {
+    return this.#options.freezesValues ? deepFreeze(value) : value;
+  }
+
   skipped(reason: string): void {
     this.#options.stats.skip(reason);
   }
@@ -455,7 +463,7 @@ export class Task implements Stamp {
       if (Number.isNaN(unit.judgedClock)) unit.judgedClock = this.clock.late;
       this.clock.late = unit.judgedClock;
     }
-    input.next(value, view);
+    input.next(this.handOut(value), view);
   }
 
   /** Whether the timestamp may move event time; false for one that is dropped. Throws for one that is refused. */

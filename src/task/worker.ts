@@ -43,6 +43,8 @@ export interface WorkerOptions {
   readonly uncommittedBytesMax?: number;
   /** Cached state beyond this is given up after a commit. @default 64 MiB */
   readonly cacheBytes?: number;
+  /** Values are frozen before functions of the user's see them: a step that changes what it was given throws. For tests and development. @default false */
+  readonly freezesValues?: boolean;
   /** For topics that don't say; null: off. */
   readonly idleTimeoutMs?: number | null;
   /** Between two clock-only records to one partition. @default 1,000 */
@@ -347,6 +349,7 @@ export class Worker {
       report: this.#observer,
       policy: this.#options.policy ?? defaultPolicy,
       formerNames: formerNames(this.#storage.stores(partition), sub.reads.map(({ name }) => name), this.#topology.subTopologies.map(({ name }) => name)),
+      freezesValues: this.#options.freezesValues ?? false,
       idleTimeoutMs: this.#options.idleTimeoutMs ?? null,
       clockIntervalMs: this.#options.clockIntervalMs ?? 1_000,
       openInput: (topic, next) => {

@@ -263,7 +263,15 @@ class RunningTestApp implements TestApp {
     const engine = await this.#internals.open({
       runtime: this.#runtime!,
       driver: this.#log!.driver,
-      worker: { commitIntervalMs: Infinity, commitWaitMs: 0, clockIntervalMs: 0, idleTimeoutMs: null, stepMs: Infinity, ...this.#options.worker },
+      worker: {
+        commitIntervalMs: Infinity,
+        commitWaitMs: 0,
+        clockIntervalMs: 0,
+        freezesValues: true,
+        idleTimeoutMs: null,
+        stepMs: Infinity,
+        ...this.#options.worker,
+      },
       ...(this.#options.observer === undefined ? {} : { observer: this.#options.observer }),
     });
     this.#internals.attach(engine);

@@ -109,6 +109,8 @@ export interface OperatorContext {
   suspend(promise: PromiseLike<unknown>, resume: (value: unknown) => void): void;
   /** Pushes a result that stems from no single record on: a unit of effect of its own. False: the task takes no more for now, as when its budget is used up. */
   fire(key: unknown, keyId: string, value: unknown, timestamp: number): boolean;
+  /** A value from state on its way to functions of the user's: frozen in tests. */
+  handOut(value: unknown): unknown;
   /** Counts a record left out. */
   skipped(reason: string): void;
   /** Counts a late record; says it on the late topic when `value` is to be kept. */
