@@ -103,9 +103,10 @@ export class FaultyContent {
     // A sync that began later has made durable all this one would, in its newer state.
     if (image.number < this.#durableImage) return;
     this.#durableImage = image.number;
-    this.#durable = resized(this.#durable, Math.max(image.size, this.#durableSize));
+    let end = Math.max(image.size, this.#durableSize);
+    for (const [sector, { bytes }] of image.sectors) end = Math.max(end, sector * this.#sectorBytes + bytes.length);
+    if (end > this.#durable.length) this.#durable = resized(this.#durable, Math.max(end, 2 * this.#durable.length));
     for (const [sector, { version, bytes }] of image.sectors) {
-      this.#durable = resized(this.#durable, sector * this.#sectorBytes + bytes.length);
       this.#durable.set(bytes, sector * this.#sectorBytes);
       if (this.#dirty.get(sector) === version) this.#dirty.delete(sector);
     }
