@@ -2,7 +2,7 @@
  * J1 (parse, filter half, map, produce), J2 (running count and sum per key, every update produced), J3 (10 s tumbling window per key, grace 5 s, on close) over 1,000,000 records: on the
  * embedded log, with no log, and as a bare loop over the same JSON and a Map, in one process. Prints CPU us a record and the ratio to the bare loop.
  *
- * `node|bun bench/jobs/run.ts [--records n] [--keys n] [--rounds n]`, `deno run -A bench/jobs/run.ts`. A commit every 10,000 records.
+ * `node|bun bench/jobs/run.ts [--records n] [--keys n] [--rounds n]`, `deno run -A bench/jobs/run.ts`. A commit every 10,000 records. `JOB=J3` runs one job.
  */
 import process from "node:process";
 import { hostRuntime } from "../../adapters/host/host.ts";
