@@ -256,7 +256,8 @@ class FaultyFile implements DiskFile {
     try {
       this.#disk.begin("sync", this.#path);
     } catch (error) {
-      this.#content.dropDirty();
+      // A process that dies in a sync takes nothing with it.
+      if (this.#epoch === this.#disk.epoch) this.#content.dropDirty();
       this.#failure = error;
       throw error;
     }

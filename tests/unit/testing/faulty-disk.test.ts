@@ -94,6 +94,23 @@ describe("FaultyDisk", () => {
     expect(sectors(disk.afterCrash())).toEqual([0]);
   });
 
+  test("a process killed within a sync takes nothing with it: a later sync makes durable what it wrote", () => {
+    const disk = new FaultyDisk({ sectorBytes: 512 });
+    const file = disk.open("a");
+    file.write(bytes(512, 1), 0);
+    disk.onOperation = ({ operation }) => {
+      if (operation === "sync") disk.kill();
+      return null;
+    };
+    expect(() => file.sync()).toThrow("the process died");
+
+    disk.onOperation = null;
+    disk.open("a").sync();
+    disk.crash();
+
+    expect(sectors(disk)).toEqual([1]);
+  });
+
   test("a torn write is done in part", () => {
     const disk = new FaultyDisk({ random: new Random(4) });
     const file = disk.open("a");
