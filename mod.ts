@@ -49,7 +49,8 @@ export function createApp(name: string, options: AppOptions = {}): App {
 
 export type { App, AppOptions, Health, RunOptions, Started, Webhook } from "./src/app/app.ts";
 export { embedded, memory } from "./src/app/log-driver.ts";
-export type { EmbeddedOptions, LogDriver } from "./src/app/log-driver.ts";
+export type { EmbeddedOptions } from "./src/app/log-driver.ts";
+export type { LogDriver } from "./src/log/driver.ts";
 export type { Awaitable } from "./src/base/awaitable.ts";
 export type { Duration, DurationDays, DurationHours, DurationMinutes, DurationMs, DurationSeconds } from "./src/base/duration.ts";
 export {

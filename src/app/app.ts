@@ -38,7 +38,8 @@ import { describeTopology, mermaidOf, type TopologyDescription } from "../topolo
 import type { TopicDefinition } from "../topology/node.ts";
 import { type Topology, TopologyBuilder } from "../topology/topology.ts";
 import { Engine, type EngineOptions } from "./engine.ts";
-import { embedded, type LogDriver } from "./log-driver.ts";
+import type { LogDriver } from "../log/driver.ts";
+import { embedded } from "./log-driver.ts";
 
 /** How an app is set up. Everything has a default that needs no server. */
 export interface AppOptions {

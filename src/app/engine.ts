@@ -17,7 +17,7 @@ import { describeTopology, mermaidOf } from "../topology/describe.ts";
 import type { TopicDefinition } from "../topology/node.ts";
 import type { Topology } from "../topology/topology.ts";
 import { drive } from "./drive.ts";
-import type { LogDriver } from "./log-driver.ts";
+import type { LogDriver } from "../log/driver.ts";
 import { appendOf } from "./records.ts";
 import { version } from "./version.ts";
 
@@ -64,7 +64,7 @@ export class Engine {
   /** Opens log and worker; nothing moves before `drive` or `step`. */
   static async open(options: EngineOptions): Promise<Engine> {
     const { runtime, driver, directory, observer } = options;
-    const { log, database, place } = await driver.open({ runtime, directory, report: observer });
+    const { log, database, place } = await driver.open({ app: options.topology.app, runtime, directory, report: observer });
     let worker: Worker | null = null;
     try {
       const idle = log.capabilities.holdsState ? { idleTimeoutMs: 30_000 } : {};

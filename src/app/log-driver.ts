@@ -1,41 +1,11 @@
-/** Which log an app runs on: opened when the app starts, never before. */
+/** The logs that need no server. */
 import { embeddedLog } from "../log/embedded.ts";
-import type { Log } from "../log/log.ts";
+import type { LogDriver } from "../log/driver.ts";
 import { memoryLog } from "../log/memory.ts";
-import type { ObservedEvent } from "../observe/events.ts";
 import { memoryDisk } from "../runtime/memory-disk.ts";
 import type { Disk } from "../runtime/disk.ts";
-import type { Runtime } from "../runtime/runtime.ts";
 import { openDatabase } from "../sqlite/open.ts";
-import type { Database, DatabaseOptions } from "../sqlite/database.ts";
-
-/** What a driver is opened with. */
-export interface LogDriverContext {
-  /** The app's host. */
-  readonly runtime: Runtime;
-  /** The app's directory. */
-  readonly directory: string;
-  /** Hears what the log has to say. */
-  readonly report: (event: ObservedEvent) => void;
-}
-
-/** An open log, and where state lives when the log does not hold it. */
-export interface OpenLog {
-  /** Where records are. */
-  readonly log: Log;
-  /** Where state is; null where the log holds it. */
-  readonly database: Database | null;
-  /** For people: where records and state lie. */
-  readonly place: string;
-}
-
-/** Where the log is. */
-export interface LogDriver {
-  /** Short and stable: `embedded`, `memory`. */
-  readonly "~log": string;
-  /** @internal */
-  open(context: LogDriverContext): Promise<OpenLog>;
-}
+import type { DatabaseOptions } from "../sqlite/database.ts";
 
 /** Options of {@linkcode embedded}. */
 export interface EmbeddedOptions {

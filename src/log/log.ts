@@ -8,7 +8,7 @@
  *   its append or commit has happened as a whole.
  * - **L3** `append` resolves once its records are durable (as far as the log is); the records of one call to one partition lie together, in order.
  * - **L4** `commit` is all or nothing: outputs, changelog and positions, and, where `holdsState`, what `apply` wrote. There, a throw from `apply` undoes it all;
- *   elsewhere the commit stands, the throw comes through, and local state must be restored.
+ *   elsewhere the commit stands, the throw comes through, and local state must be restored. With `guarantee: "at-least-once"` outputs may be in although the commit failed.
  * - **L5** `commit` calls `apply` once: inside of its transaction where `holdsState`, else after it has happened, with the positions after the last changelog record.
  * - **L6** Committed positions are what the last commit of the group said, over restarts; a partition never committed has none.
  * - **L7** A commit with a membership that no longer owns one of its partitions is refused as a whole with `FencedError`.
@@ -86,7 +86,7 @@ export interface Membership {
   leave(): Promise<void>;
 }
 
-/** Reads one partition. */
+/** Reads one partition. Chunks hold whole batches, uncompressed, whose records are all to be read. */
 export interface PartitionReader extends TopicPartition {
   /** The position of the next chunk. */
   readonly position: number;
@@ -109,6 +109,9 @@ export interface CommittedPosition extends TopicPartition {
   readonly position: number;
 }
 
+/** `exactly-once`: outputs and positions become true together; `at-least-once`: outputs are in before positions are, and may repeat. */
+export type Guarantee = "exactly-once" | "at-least-once";
+
 /** What becomes true together. */
 export interface CommitUnit {
   readonly membership: Membership;
@@ -116,6 +119,8 @@ export interface CommitUnit {
   readonly outputs: readonly OutputBatch[];
   /** Empty where the log holds state. */
   readonly changelog: readonly OutputBatch[];
+  /** What is promised of `outputs`; positions, changelog and state are always exact. @default "exactly-once" */
+  readonly guarantee?: Guarantee;
 }
 
 /** A commit that has happened. */
@@ -128,7 +133,7 @@ export interface CommitReceipt {
 export interface PartitionInfo extends TopicPartition {
   /** First kept position. */
   readonly start: number;
-  /** Position after the last record. */
+  /** Position after the last record, those of transactions under way included. */
   readonly end: number;
 }
 

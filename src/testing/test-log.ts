@@ -3,7 +3,8 @@
  *
  * On the memory log a killed member says no more: its listener is cut off, then it leaves. On the embedded one the disk is told that its process died.
  */
-import { embedded, type LogDriver } from "../app/log-driver.ts";
+import { embedded } from "../app/log-driver.ts";
+import type { LogDriver } from "../log/driver.ts";
 import { Random } from "../base/random.ts";
 import type { AssignmentListener, Log, Membership } from "../log/log.ts";
 import { memoryLog } from "../log/memory.ts";

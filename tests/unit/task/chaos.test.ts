@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { collect, count, createApp, embedded, skip, terminal, tumbling } from "../../../mod.ts";
 import type { App } from "../../../mod.ts";
 import { ExternalError } from "../../../src/base/errors.ts";
-import type { LogDriver } from "../../../src/app/log-driver.ts";
+import type { LogDriver } from "../../../src/log/driver.ts";
 import { memoryDisk } from "../../../src/runtime/memory-disk.ts";
 import { WrappedLog } from "../../../src/testing/wrapped-log.ts";
 import { jsonOf, open, runtimeOf, SEED, valuesOf } from "./harness.ts";

@@ -29,7 +29,8 @@ const ADAPTER_ROWS = 2;
 /** Where a package that is not ours may be imported: in one file each. */
 export const packageHomes: Readonly<Record<string, string>> = {
   "@hono/node-server": "adapters/node/serve.ts",
-  "@platformatic/kafka": "adapters/kafka/client.ts",
+  "@confluentinc/kafka-javascript": "adapters/kafka/native/confluent.ts",
+  "@platformatic/kafka": "adapters/kafka/pure/platformatic.ts",
   "@sqlite.org/sqlite-wasm": "adapters/shared/process-runtime.ts",
   "@stricli/core": "src/cli/arguments.ts",
   hono: "src/http/router.ts",

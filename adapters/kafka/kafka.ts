@@ -1,0 +1,2 @@
+/** Kafka as the log of an app. */
+export {};

@@ -1,0 +1,35 @@
+/** How a log is chosen and opened: an app holds a driver, and opens it when it starts. */
+import type { ObservedEvent } from "../observe/events.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { Database } from "../sqlite/database.ts";
+import type { Log } from "./log.ts";
+
+/** What a driver is opened with. */
+export interface LogDriverContext {
+  /** The app's name. */
+  readonly app: string;
+  /** The app's host. */
+  readonly runtime: Runtime;
+  /** The app's directory. */
+  readonly directory: string;
+  /** Hears what the log has to say. */
+  readonly report: (event: ObservedEvent) => void;
+}
+
+/** An open log, and where state lives when the log does not hold it. */
+export interface OpenLog {
+  /** Where records are. */
+  readonly log: Log;
+  /** Where state is; null where the log holds it. */
+  readonly database: Database | null;
+  /** For people: where records and state lie. */
+  readonly place: string;
+}
+
+/** Where the log is. */
+export interface LogDriver {
+  /** Short and stable: `embedded`, `memory`, `kafka`. */
+  readonly "~log": string;
+  /** @internal */
+  open(context: LogDriverContext): Promise<OpenLog>;
+}
