@@ -36,6 +36,7 @@ export const errorCodes = {
   LOG_POSITION_OUT_OF_RANGE: "A position is no longer, or not yet, in the log.",
   LOG_COMMIT_FAILED: "A commit failed as a whole: nothing of it is in.",
   LOG_CLOSED: "The log was used after it was closed.",
+  LOG_UNAVAILABLE: "The log cannot be reached, or cannot do this for now: see the message and the cause.",
   LOG_BUSY: "The log takes no more for now: try again after the time given.",
   FENCED: "This worker no longer owns the partition: its work was dropped.",
   CONFIG_INVALID: "A setting from the environment or the command line is wrong.",
