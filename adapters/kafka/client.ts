@@ -95,8 +95,8 @@ export interface Transaction {
 
 /** One connection of Millrace to one Kafka cluster. */
 export interface KafkaClient extends AsyncDisposable {
-  /** Partition counts of those of `names` that exist (fresh, not cached). */
-  topics(names: readonly string[]): Promise<readonly TopicFacts[]>;
+  /** Partition counts of those of `names` that exist (fresh, not cached); null: of all topics but Kafka's own. */
+  topics(names: readonly string[] | null): Promise<readonly TopicFacts[]>;
   /** Makes topics. One that exists already is no error. Resolves once all of them have leaders. */
   createTopics(topics: readonly NewTopic[]): Promise<void>;
   /** Settings of topics, as far as they were asked for. */
