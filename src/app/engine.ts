@@ -2,10 +2,12 @@
 import { ExternalError, messageOf, StreamError } from "../base/errors.ts";
 import { readFeatures } from "../feature/online.ts";
 import type { FeatureParts } from "../feature/feature-set.ts";
-import type { AcceptedRequest, AppendResult, HealthReport, HttpHost } from "../http/host.ts";
+import type { AcceptedRequest, AppendResult, HealthReport, HttpHost, IdempotencyId } from "../http/host.ts";
 import { type HttpApp, httpApp } from "../http/server.ts";
+import { reportDiffering } from "../http/ingest/differing.ts";
+import { ingestAppend, withIngestTopics } from "../http/ingest/ingest-topic.ts";
 import type { WebhookDefinition } from "../http/ingest/webhook.ts";
-import type { Log } from "../log/log.ts";
+import type { Append, Log } from "../log/log.ts";
 import { Metrics } from "../observe/metrics.ts";
 import type { Observer } from "../observe/events.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -17,7 +19,7 @@ import { describeTopology, mermaidOf } from "../topology/describe.ts";
 import type { TopicDefinition } from "../topology/node.ts";
 import type { Topology } from "../topology/topology.ts";
 import { drive } from "./drive.ts";
-import type { LogDriver } from "../log/driver.ts";
+import type { LogDriver, OpenLog } from "../log/driver.ts";
 import { appendOf } from "./records.ts";
 import { version } from "./version.ts";
 
@@ -40,7 +42,7 @@ const STUCK_MS = 30_000;
 export class Engine {
   readonly worker: Worker;
   readonly log: Log;
-  readonly metrics: Metrics = new Metrics();
+  readonly metrics: Metrics;
   /** Where records and state lie, for people. */
   readonly place: string;
   /** Set when it listens. */
@@ -48,11 +50,21 @@ export class Engine {
   readonly #options: EngineOptions;
   readonly #database: Database | null;
   readonly #http: HttpApp;
+  /** By the topic they lead to; empty where the log itself keeps ids. */
+  readonly #ingestTopics: ReadonlyMap<string, TopicDefinition>;
   #driven: Promise<void> | null = null;
   #stopping: Promise<void> | null = null;
 
-  private constructor(options: EngineOptions, log: Log, database: Database | null, place: string, worker: Worker) {
+  private constructor(
+    options: EngineOptions,
+    { log, database, place }: OpenLog,
+    worker: Worker,
+    metrics: Metrics,
+    ingestTopics: ReadonlyMap<string, TopicDefinition>,
+  ) {
     this.#options = options;
+    this.metrics = metrics;
+    this.#ingestTopics = ingestTopics;
     this.log = log;
     this.place = place;
     this.worker = worker;
@@ -64,12 +76,17 @@ export class Engine {
   /** Opens log and worker; nothing moves before `drive` or `step`. */
   static async open(options: EngineOptions): Promise<Engine> {
     const { runtime, driver, directory, observer } = options;
-    const { log, database, place } = await driver.open({ app: options.topology.app, runtime, directory, report: observer });
+    const opened = await driver.open({ app: options.topology.app, runtime, directory, report: observer });
+    const { log, database } = opened;
+    const metrics = new Metrics();
     let worker: Worker | null = null;
     try {
+      const { topology, topics } = log.capabilities.deduplicates
+        ? { topology: options.topology, topics: new Map<string, TopicDefinition>() }
+        : withIngestTopics(options.topology, options.webhooks, (topic) => log.partitionsOf(topic), (...of) => reportDiffering(metrics, observer, ...of));
       const idle = log.capabilities.holdsState ? { idleTimeoutMs: 30_000 } : {};
-      worker = await Workers.start({ ...idle, ...options.worker, runtime, log, database, topology: options.topology, observer });
-      return new Engine(options, log, database, place, worker);
+      worker = await Workers.start({ ...idle, ...options.worker, runtime, log, database, topology, observer });
+      return new Engine({ ...options, topology }, opened, worker, metrics, topics);
     } catch (error) {
       // It may be building its tasks; what it would say of a log closed under it is not what went wrong.
       await worker?.stop(0).catch(() => {});
@@ -206,8 +223,14 @@ export class Engine {
       ...(topic.timestamp === null ? { timestamp: receivedAt } : {}),
     });
     const { idempotencyId } = request;
-    const [receipt] = await this.log.append([idempotencyId === null ? append : { ...append, id: idempotencyId }]);
+    const [receipt] = await this.log.append([idempotencyId === null ? append : this.#withId(append, idempotencyId, receivedAt)]);
     return { duplicate: receipt!.duplicate, differs: receipt!.differs };
+  }
+
+  /** The log keeps the id, or a topic of ids is on the way. */
+  #withId(append: Append, id: IdempotencyId, receivedAt: number): Append {
+    const ingestTopic = this.#ingestTopics.get(append.topic);
+    return ingestTopic === undefined ? { ...append, id } : ingestAppend(this.#options.topology.app, ingestTopic, append, id, receivedAt);
   }
 
   #measure(): void {

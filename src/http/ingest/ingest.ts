@@ -13,6 +13,7 @@ import type { AcceptedRequest, AppendResult, HttpHost } from "../host.ts";
 import { FAILED, jsonResponse, type Problem, problemResponse, Refusal, retryAfterSeconds } from "../problem.ts";
 import type { Call, Route } from "../router.ts";
 import { checkHead, readBody } from "./body.ts";
+import { differingCounter, reportDiffering } from "./differing.ts";
 import { isSchemaFailure, issuesOf, readMessage } from "./message.ts";
 import { type ReadyVerifier, readyVerifier } from "./verifier.ts";
 import type { WebhookDefinition } from "./webhook.ts";
@@ -42,7 +43,6 @@ interface Ingest {
 interface IngestMetrics {
   /** By outcome: `accepted`, `duplicate`, `skipped`, or the reason of a refusal. */
   outcome(name: string): void;
-  readonly differing: Counter;
   readonly durationSeconds: Histogram;
   readonly bodyBytes: Counter;
 }
@@ -57,6 +57,7 @@ export function webhookRoute(host: HttpHost, webhook: WebhookDefinition, admissi
 
 function ingestMetrics({ metrics }: HttpHost, webhook: string): IngestMetrics {
   const outcomes = new Map<string, Counter>();
+  differingCounter(metrics, webhook);
   return {
     outcome: (outcome) => {
       let counter = outcomes.get(outcome);
@@ -66,7 +67,6 @@ function ingestMetrics({ metrics }: HttpHost, webhook: string): IngestMetrics {
       }
       counter.inc();
     },
-    differing: metrics.counter("millrace_webhook_duplicates_differing_total", "Repeated ids whose body was not that of the first request.", { webhook }),
     durationSeconds: metrics.histogram("millrace_webhook_request_duration_seconds", "From the head of a request to its answer.", LATENCY_BUCKETS_SECONDS, {
       webhook,
     }),
@@ -86,7 +86,7 @@ async function handle(ingest: Ingest, request: Request, call: Call): Promise<Res
     if (accepted === null) return answer(ingest, "skipped");
     isWaiting = true;
     const result = await append(ingest, accepted, admitted);
-    if (result.differs) reportDiffering(ingest, accepted);
+    if (result.differs) reportDiffering(ingest.host.metrics, ingest.host.log, ingest.webhook.path, accepted.idempotencyId?.value ?? "");
     return answer(ingest, result.duplicate ? "duplicate" : "accepted");
   } catch (error) {
     const problem = problemOf(error);
@@ -129,11 +129,6 @@ function append(ingest: Ingest, accepted: AcceptedRequest, admitted: Admitted): 
 function answer(ingest: Ingest, outcome: "accepted" | "duplicate" | "skipped"): Response {
   ingest.metrics.outcome(outcome);
   return jsonResponse({ status: outcome === "duplicate" ? "duplicate" : "accepted" }, 202);
-}
-
-function reportDiffering({ host, webhook, metrics }: Ingest, { idempotencyId }: AcceptedRequest): void {
-  metrics.differing.inc();
-  host.log({ type: "webhookDuplicateDiffers", webhook: webhook.path, idempotencyId: idempotencyId?.value ?? "" });
 }
 
 function report({ host, webhook, metrics }: Ingest, problem: Problem, error: unknown): void {
