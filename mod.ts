@@ -51,6 +51,7 @@ export type { App, AppOptions, Health, RunOptions, Started, Webhook } from "./sr
 export { embedded, memory } from "./src/app/log-driver.ts";
 export type { EmbeddedOptions } from "./src/app/log-driver.ts";
 export type { LogDriver } from "./src/log/driver.ts";
+export type { Guarantee } from "./src/log/log.ts";
 export type { Awaitable } from "./src/base/awaitable.ts";
 export type { Duration, DurationDays, DurationHours, DurationMinutes, DurationMs, DurationSeconds } from "./src/base/duration.ts";
 export {
@@ -84,7 +85,7 @@ export type { HmacOptions } from "./src/http/ingest/hmac.ts";
 export { standardWebhooks } from "./src/http/ingest/standard-webhooks.ts";
 export type { Verifier, VerifierOptions } from "./src/http/ingest/verifier.ts";
 export type { CheckedMap, HeaderRecord, MapNeeded, QueryValues, WebhookMessage, WebhookOptions } from "./src/http/ingest/webhook.ts";
-export type { ErrorFacts, ObservedEvent, Observer, RecordDeadLettered, RecordPlace, RetryScheduled } from "./src/observe/events.ts";
+export type { ErrorFacts, ObservedEvent, Observer, RecordDeadLettered, RecordPlace, RetryScheduled, TaskRestoring } from "./src/observe/events.ts";
 export { codec } from "./src/record/codec.ts";
 export type { Codec, CodecSpec, Format } from "./src/record/codec.ts";
 export { json } from "./src/record/codec-json.ts";

@@ -39,7 +39,10 @@ import type { TopicDefinition } from "../topology/node.ts";
 import { type Topology, TopologyBuilder } from "../topology/topology.ts";
 import { Engine, type EngineOptions } from "./engine.ts";
 import type { LogDriver } from "../log/driver.ts";
+import type { Guarantee } from "../log/log.ts";
+import { watchLoop } from "./drive.ts";
 import { embedded } from "./log-driver.ts";
+import { checkShared, directoryOf, portOf, type WorkerPlace } from "./worker-place.ts";
 
 /** How an app is set up. Everything has a default that needs no server. */
 export interface AppOptions {
@@ -49,6 +52,11 @@ export interface AppOptions {
   readonly runtime?: Runtime;
   /** Where log and state lie, from where the program runs. @default ".millrace" */
   readonly directory?: string;
+  /**
+   * What is promised of records that leave by topics. "at-least-once": they are in before the commit, and may repeat after a failure; state never counts twice. Makes a difference on Kafka only.
+   * @default "exactly-once"
+   */
+  readonly guarantee?: Guarantee;
   /** For sources and steps that have no policy of their own. @default 3 tries, then dead-letter */
   readonly errors?: ErrorPolicy;
 }
@@ -69,6 +77,10 @@ export interface RunOptions {
   readonly observer?: Observer;
   /** Told once everything stands. @default a line is printed */
   readonly onStart?: (started: Started) => void;
+  /** Which of several processes this is. @default the only one */
+  readonly worker?: WorkerPlace;
+  /** Calls `tick` about every `everyMs` from within the loop that does the work, once everything stands: whoever misses it knows that the app is stuck. */
+  readonly watchdog?: { readonly everyMs: number; readonly tick: () => void };
 }
 
 /** What stands, once an app has started. */
@@ -344,7 +356,11 @@ class MillraceApp implements App {
     const parts = featureParts(features as Queryable<never, unknown>);
     const moment = at === undefined ? null : at instanceof Date ? at.getTime() : at;
     if (Number.isNaN(moment)) {
-      throw new StreamError("OPTION_INVALID", "user", `Cannot query "${parts.entity}" as of ${String(at)}: wanted a valid date, or milliseconds since the epoch`);
+      throw new StreamError(
+        "OPTION_INVALID",
+        "user",
+        `Cannot query "${parts.entity}" as of ${String(at)}: wanted a valid date, or milliseconds since the epoch`,
+      );
     }
     const engine = await this.#started();
     return await engine.query(parts, key, parts.names, moment) as Answer;
@@ -356,22 +372,26 @@ class MillraceApp implements App {
   }
 
   async start(): Promise<void> {
-    await this.#started();
+    const engine = await this.#started();
+    await engine.worker.whenBuilt();
   }
 
   async run(options: RunOptions = {}): Promise<void> {
     const runtime = await this.#runtime();
-    const { port = 8080, host = "127.0.0.1", signal, observer = logger({ runtime, level: "warn" }) } = options;
+    const { host = "127.0.0.1", signal, observer = logger({ runtime, level: "warn" }), worker = { index: 0, count: 1 } } = options;
+    const port = portOf(worker, options.port === undefined ? 8080 : options.port);
     const {
       onStart = (started) => runtime.print(`${started.app} runs on ${started.runtime}, ${started.url ?? "without listening"}; log and state: ${started.place}`),
     } = options;
     const token = options.token === undefined ? null : resolveSecret(runtime, options.token, "admin token");
     if (port !== null) checkListen(host, token);
     this.#observer = observer;
-    const engine = await this.#started(options.directory === undefined ? {} : { directory: options.directory });
+    const driver = checkShared(worker, this.name, this.#driver());
+    const engine = await this.#started({ driver, directory: directoryOf(worker, options.directory ?? this.#directory()) });
     engine.admin = { token, isLoopback: isLoopbackHost(host) };
     const stop = (): void => void this.stop().catch(() => {});
     const offSignal = runtime.capabilities.hasProcess ? runtime.onSignal(stop) : () => {};
+    let offWatchdog = (): void => {};
     signal?.addEventListener("abort", stop, { once: true });
     if (signal?.aborted === true) stop();
     try {
@@ -379,12 +399,14 @@ class MillraceApp implements App {
       const url = server === null ? null : `http://${server.hostname.includes(":") ? `[${server.hostname}]` : server.hostname}:${server.port}`;
       onStart?.(this.#standing(engine, runtime, url));
       observer({ type: "appStarted", app: this.name, runtime: runtime.name, tasks: engine.worker.tasks.length });
+      if (options.watchdog !== undefined) offWatchdog = watchLoop(engine.worker, runtime, options.watchdog);
       try {
         await engine.drive();
       } finally {
         await server?.stop();
       }
     } finally {
+      offWatchdog();
       offSignal();
       signal?.removeEventListener("abort", stop);
       await this.stop();
@@ -445,8 +467,20 @@ class MillraceApp implements App {
   }
 
   #build(): Topology {
-    compilePolicy(this.#options.errors, `app "${this.name}"`, (sentence) => this.#builder.fault(sentence));
+    const { errors, guarantee = "exactly-once" } = this.#options;
+    compilePolicy(errors, `app "${this.name}"`, (sentence) => this.#builder.fault(sentence));
+    if (guarantee !== "exactly-once" && guarantee !== "at-least-once") {
+      this.#builder.fault(`The guarantee of app "${this.name}" is ${JSON.stringify(guarantee)}: wanted "exactly-once" or "at-least-once"`);
+    }
     return this.#builder.build();
+  }
+
+  #driver(): LogDriver {
+    return this.#options.log ?? embedded();
+  }
+
+  #directory(): string {
+    return this.#options.directory ?? ".millrace";
   }
 
   #runtime(): Promise<Runtime> {
@@ -456,20 +490,21 @@ class MillraceApp implements App {
   async #open(overrides: Partial<Pick<EngineOptions, "runtime" | "driver" | "directory" | "worker" | "observer">>): Promise<Engine> {
     const topology = this.#built ??= this.#build();
     this.#builder.seal();
-    const policy = compilePolicy(this.#options.errors, "app", () => {}) ?? defaultPolicy;
+    const { errors, guarantee } = this.#options;
+    const policy = compilePolicy(errors, "app", () => {}) ?? defaultPolicy;
     return await Engine.open({
       topology,
       runtime: overrides.runtime ?? await this.#runtime(),
-      driver: overrides.driver ?? this.#options.log ?? embedded(),
-      directory: overrides.directory ?? this.#options.directory ?? ".millrace",
+      driver: overrides.driver ?? this.#driver(),
+      directory: overrides.directory ?? this.#directory(),
       webhooks: this.#webhooks,
       features: this.#features,
       observer: overrides.observer ?? ((event) => this.#observer(event)),
-      worker: { policy, ...overrides.worker },
+      worker: { policy, ...(guarantee === undefined ? {} : { guarantee }), ...overrides.worker },
     });
   }
 
-  async #started(overrides: Partial<Pick<EngineOptions, "directory">> = {}): Promise<Engine> {
+  async #started(overrides: Partial<Pick<EngineOptions, "driver" | "directory">> = {}): Promise<Engine> {
     if (this.#opening === null) {
       const opening = this.#open(overrides);
       this.#opening = opening;

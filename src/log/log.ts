@@ -109,7 +109,10 @@ export interface CommittedPosition extends TopicPartition {
   readonly position: number;
 }
 
-/** `exactly-once`: outputs and positions become true together; `at-least-once`: outputs are in before positions are, and may repeat. */
+/**
+ * `exactly-once`: outputs and positions become true together; `at-least-once`: outputs are in before positions are, and may repeat. Records for internal topics are always exact, for what
+ * reads them counts them.
+ */
 export type Guarantee = "exactly-once" | "at-least-once";
 
 /** What becomes true together. */

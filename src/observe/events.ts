@@ -33,6 +33,7 @@ export type ObservedEvent =
   | { readonly type: "appStarted"; readonly app: string; readonly runtime: string; readonly tasks: number }
   | { readonly type: "appStopped"; readonly app: string; readonly reason: string }
   | { readonly type: "listening"; readonly url: string; readonly isLoopback: boolean }
+  | TaskRestoring
   | { readonly type: "taskStarted"; readonly task: string; readonly restoredRecords: number; readonly durationMs: number }
   | { readonly type: "taskStopped"; readonly task: string; readonly reason: string; readonly error: ErrorFacts | null }
   | { readonly type: "taskStuck"; readonly task: string; readonly step: string | null; readonly record: RecordPlace | null; readonly ageMs: number }
@@ -48,6 +49,22 @@ export type ObservedEvent =
   | { readonly type: "adminRefused"; readonly remoteAddress: string | null; readonly status: number; readonly reason: string }
   | { readonly type: "requestFailed"; readonly route: string; readonly status: number; readonly error: ErrorFacts }
   | { readonly type: "warning"; readonly message: string; readonly error: ErrorFacts | null };
+
+/** A task whose state is being brought up to date; said once a second. */
+export interface TaskRestoring {
+  /** What tells it from other events. */
+  readonly type: "taskRestoring";
+  /** Whose state it is. */
+  readonly task: string;
+  /** Records read so far. */
+  readonly restoredRecords: number;
+  /** About how many there are to come. */
+  readonly leftRecords: number;
+  /** How many are read in a second. */
+  readonly recordsPerSecond: number;
+  /** About how long it will take, ms. */
+  readonly leftMs: number;
+}
 
 /** A record that went to its dead-letter topic, in the commit in which it counts as done. */
 export interface RecordDeadLettered {
@@ -98,6 +115,7 @@ const SEVERITIES: { readonly [Type in ObservedEventType]: Severity } = Object.fr
   appStarted: "info",
   appStopped: "info",
   listening: "info",
+  taskRestoring: "info",
   taskStarted: "info",
   taskStopped: "info",
   taskStuck: "error",

@@ -98,6 +98,10 @@ export function describe(event: ObservedEvent): string {
       return `App "${event.app}" stopped: ${event.reason}`;
     case "listening":
       return `Listening on ${event.url}${event.isLoopback ? "" : ", open to other machines"}`;
+    case "taskRestoring":
+      return `Task ${event.task} is being restored: ${event.restoredRecords} records, ${event.recordsPerSecond} a second, ${event.leftRecords} to come, about ${
+        Math.ceil(event.leftMs / 1_000)
+      } s left`;
     case "taskStarted":
       return `Task ${event.task} started after ${Math.round(event.durationMs)} ms, ${event.restoredRecords} records restored`;
     case "taskStopped":

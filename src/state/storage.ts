@@ -6,6 +6,7 @@
  */
 import { StoreError } from "../base/errors.ts";
 import type { Database, Statement } from "../sqlite/database.ts";
+import type { RowSink } from "./changes.ts";
 
 /** What is known of a store over restarts. */
 export interface StoreSpec {
@@ -16,6 +17,13 @@ export interface StoreSpec {
   /** The bytes are copied at once: they may be good until the next call only. */
   readonly pack: (value: unknown) => Uint8Array;
   readonly unpack: (bytes: Uint8Array) => unknown;
+}
+
+/** How far a changelog is in a database. */
+export interface Checkpoint {
+  readonly position: number;
+  /** Wall clock, ms. */
+  readonly savedAt: number;
 }
 
 /** A row as it lies in the database. */
@@ -29,7 +37,7 @@ const FORMAT = 1;
 const SMALLEST_TIME = -Number.MAX_SAFE_INTEGER;
 
 /** Rows of all spaces of one database. */
-export class StateStorage {
+export class StateStorage implements RowSink {
   readonly #database: Database;
   readonly #get: Statement;
   readonly #put: Statement;
@@ -41,6 +49,7 @@ export class StateStorage {
   readonly #last: Statement;
   readonly #range: Statement;
   readonly #any: Statement;
+  readonly #saveCheckpoint: Statement;
 
   constructor(database: Database) {
     this.#database = database;
@@ -57,6 +66,9 @@ export class StateStorage {
     this.#last = database.prepare("SELECT key, value FROM state WHERE space = ?1 AND time = 0 AND key >= ?2 AND key <= ?3 ORDER BY key DESC LIMIT 1");
     this.#range = database.prepare("SELECT key, value FROM state WHERE space = ?1 AND time = 0 AND key >= ?2 AND key < ?3 ORDER BY key LIMIT ?4");
     this.#any = database.prepare("SELECT 1 FROM state WHERE space = ?1 AND time = ?2 LIMIT 1");
+    this.#saveCheckpoint = database.prepare(
+      "INSERT INTO checkpoints (topic, part, position, saved_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (topic, part) DO UPDATE SET position = excluded.position, saved_at = excluded.saved_at",
+    );
   }
 
   /** Runs `work` in a transaction of its own, for databases that are not the log's. */
@@ -133,6 +145,89 @@ export class StateStorage {
     }
   }
 
+  // ── What came from changelogs ──────────────────────────────────────────────────────────────────────────────────────
+
+  /** Up to where a partition of a changelog is in here; null: nothing of it is. */
+  checkpoint(topic: string, partition: number): Checkpoint | null {
+    return this.#query("SELECT position, saved_at FROM checkpoints WHERE topic = ?1 AND part = ?2", [topic, partition], (row) => ({
+      position: row.number(0),
+      savedAt: row.number(1),
+    }))[0] ?? null;
+  }
+
+  /** Everything below `position` of a partition of a changelog is in here; in the transaction that brought it. */
+  saveCheckpoint(topic: string, partition: number, { position, savedAt }: Checkpoint): void {
+    this.#saveCheckpoint.bindText(0, topic);
+    this.#saveCheckpoint.bindNumber(1, partition);
+    this.#saveCheckpoint.bindNumber(2, position);
+    this.#saveCheckpoint.bindNumber(3, savedAt);
+    this.#saveCheckpoint.run();
+  }
+
+  /** The changelog that a space is said in; null: none yet. */
+  changelogOf(space: number): string | null {
+    return this.#query("SELECT topic FROM logged_spaces WHERE space = ?1", [space], (row) => row.text(0))[0] ?? null;
+  }
+
+  /** The space is said in this changelog from here on. */
+  setChangelog(space: number, topic: string): void {
+    this.#query("INSERT INTO logged_spaces (space, topic) VALUES (?1, ?2) ON CONFLICT (space) DO UPDATE SET topic = excluded.topic", [space, topic]);
+  }
+
+  /** A changelog says what a store is: that counts, whatever was known of it. */
+  restoreSpace(store: string, partition: number, fingerprint: string, topic: string): void {
+    this.#query(
+      "INSERT INTO spaces (store, part, fingerprint) VALUES (?1, ?2, ?3) ON CONFLICT (store, part) DO UPDATE SET fingerprint = excluded.fingerprint",
+      [
+        store,
+        partition,
+        fingerprint,
+      ],
+    );
+    this.setChangelog(this.findSpace(store, partition)!, topic);
+  }
+
+  /** Says all rows of a space to another. */
+  writeTo(space: number, sink: RowSink): void {
+    const statement = this.#database.prepare("SELECT time, key, value FROM state WHERE space = ?1 ORDER BY time, key");
+    try {
+      statement.bindNumber(0, space);
+      while (statement.step()) sink.put(space, statement.number(0), statement.text(1), statement.blob(2));
+    } finally {
+      statement.finalize();
+    }
+  }
+
+  /** Deletes all that came from a partition of a changelog. */
+  forget(topic: string, partition: number): void {
+    const spaces = this.#query(
+      "SELECT space FROM logged_spaces JOIN spaces ON id = space WHERE topic = ?1 AND part = ?2",
+      [topic, partition],
+      (row) => row.number(0),
+    );
+    for (const space of spaces) {
+      this.#query("DELETE FROM state WHERE space = ?1", [space]);
+      this.#query("DELETE FROM logged_spaces WHERE space = ?1", [space]);
+      this.#query("DELETE FROM spaces WHERE id = ?1", [space]);
+    }
+    this.#query("DELETE FROM checkpoints WHERE topic = ?1 AND part = ?2", [topic, partition]);
+  }
+
+  #query<T = void>(sql: string, values: readonly (string | number)[], read?: (row: Statement) => T): T[] {
+    const statement = this.#database.prepare(sql);
+    try {
+      values.forEach((value, index) => typeof value === "string" ? statement.bindText(index, value) : statement.bindNumber(index, value));
+      const found: T[] = [];
+      while (statement.step()) if (read !== undefined) found.push(read(statement));
+      statement.reset();
+      return found;
+    } finally {
+      statement.finalize();
+    }
+  }
+
+  // ── Rows ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
   get(space: number, time: number, key: string): Uint8Array | null {
     const statement = this.#get;
     statement.bindNumber(0, space);
@@ -152,7 +247,8 @@ export class StateStorage {
     statement.run();
   }
 
-  delete(space: number, time: number, key: string): void {
+  delete(space: number, time: number, key: string, isCovered: boolean = false): void {
+    if (isCovered) return;
     const statement = this.#delete;
     statement.bindNumber(0, space);
     statement.bindNumber(1, time);
@@ -233,6 +329,8 @@ function createTables(database: Database): void {
     CREATE TABLE IF NOT EXISTS state_format (version INTEGER NOT NULL);
     CREATE TABLE IF NOT EXISTS spaces (id INTEGER PRIMARY KEY, store TEXT NOT NULL, part INTEGER NOT NULL, fingerprint TEXT NOT NULL, UNIQUE (store, part));
     CREATE TABLE IF NOT EXISTS state (space INTEGER NOT NULL, time INTEGER NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (space, time, key)) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS checkpoints (topic TEXT NOT NULL, part INTEGER NOT NULL, position INTEGER NOT NULL, saved_at INTEGER NOT NULL, PRIMARY KEY (topic, part)) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS logged_spaces (space INTEGER PRIMARY KEY, topic TEXT NOT NULL);
     INSERT INTO state_format (version) SELECT ${FORMAT} WHERE NOT EXISTS (SELECT 1 FROM state_format);
   `);
   const statement = database.prepare("SELECT max(version) FROM state_format");

@@ -5,6 +5,7 @@
  * something of it is evicted. Nothing reaches the database but through `flush`, inside of the commit.
  */
 import { assert } from "../base/assert.ts";
+import type { RowSink } from "./changes.ts";
 import { type EffectScope, Entry } from "./scope.ts";
 import type { StateStorage, StoreSpec } from "./storage.ts";
 
@@ -57,6 +58,11 @@ export class StateStore {
     this.#space = storage.space(spec, partition);
     this.#times = storage.times(this.#space);
     for (const time of this.#times) this.#buckets.set(time, new Bucket(time, true));
+  }
+
+  /** The number of its rows' space. */
+  get space(): number {
+    return this.#space;
   }
 
   /** About how much memory the cache takes. */
@@ -135,22 +141,20 @@ export class StateStore {
     }
   }
 
-  /** Writes what changed; inside of the commit's transaction. Returns the bytes written. */
-  flush(): number {
+  /** Writes what changed. Into the database, which is the default, inside of the commit's transaction. Returns the bytes written. */
+  flush(sink: RowSink = this.#storage): number {
     let bytes = 0;
     for (const bucket of this.#closed) {
-      if (bucket.isStored) this.#storage.deleteTime(this.#space, bucket.time);
+      if (bucket.isStored) sink.deleteTime(this.#space, bucket.time);
     }
     for (const entry of this.#dirty) {
       if (entry.value !== undefined) {
         const packed = this.spec.pack(entry.value);
         bytes += packed.length + entry.key.length + 16;
-        this.#storage.put(this.#space, entry.time, entry.key, packed);
+        sink.put(this.#space, entry.time, entry.key, packed);
         const bucket = this.#buckets.get(entry.time);
         if (bucket !== undefined) this.#measure(bucket, entry, packed.length);
-      } else if (entry.isStored && this.#buckets.has(entry.time)) {
-        this.#storage.delete(this.#space, entry.time, entry.key);
-      }
+      } else if (entry.isStored) sink.delete(this.#space, entry.time, entry.key, !this.#buckets.has(entry.time));
     }
     return bytes;
   }

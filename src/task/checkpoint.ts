@@ -21,6 +21,8 @@ export interface CheckpointOptions {
   readonly units: Units;
   readonly entrances: ReadonlyMap<string, Entrance>;
   readonly concurrency: number;
+  /** Some step goes by them, or says them: without one they are nobody's. */
+  readonly keepsClocks: boolean;
   readonly openStore: (spec: StoreSpec) => StateStore;
 }
 
@@ -65,7 +67,7 @@ export class Checkpoint {
     for (const id of this.#gone) this.#pending.set(0, id, undefined);
     this.#gone.length = 0;
     for (const unit of this.#options.units) this.#storeUnit(unit);
-    this.#saveClocks();
+    if (this.#options.keepsClocks) this.#saveClocks();
   }
 
   /** Takes up what the last commit left, and what tasks of former names left for the inputs of this one. */

@@ -8,7 +8,7 @@ import { assert, unreachable } from "../base/assert.ts";
 import { isThenable } from "../base/awaitable.ts";
 import { deepFreeze } from "../base/freeze.ts";
 import { DecodeError, HandlerError, isStreamError, messageOf } from "../base/errors.ts";
-import type { CommittedPosition, Log } from "../log/log.ts";
+import type { CommittedPosition, Log, OutputBatch } from "../log/log.ts";
 import { errorFacts, type ObservedEvent, type RecordPlace } from "../observe/events.ts";
 import { unpackValue } from "../record/value-bytes.ts";
 import type { HeaderField, Payload } from "../record/record.ts";
@@ -31,6 +31,7 @@ import type { Outputs, Stamp, TopicOutput } from "./outputs.ts";
 import { judge } from "./policy.ts";
 import type { WorkerStats } from "./stats.ts";
 import { StepResults } from "./step-results.ts";
+import { TaskChangelog } from "./task-changelog.ts";
 import type { Entrance, Unit } from "./unit.ts";
 import { Units } from "./units.ts";
 import { buildOperators, type Operators } from "./operators.ts";
@@ -62,6 +63,8 @@ export interface TaskOptions {
   readonly clockIntervalMs: number;
   /** Opens the inputs this task owns; `next` is what their records go to. */
   readonly openInput: (topic: TopicDefinition, next: Push) => Input;
+  /** Where its state is said; null: the log holds it. */
+  readonly changelog: string | null;
   readonly deadLetterTopic: (origin: string) => TopicDefinition;
   readonly lateTopic: (origin: string) => TopicDefinition;
   /** The task has something to do. */
@@ -92,6 +95,7 @@ export class Task implements Stamp {
   readonly #outputs: Outputs;
   readonly #scope = new EffectScope();
   readonly #stores = new Map<string, StateStore>();
+  readonly #changelog: TaskChangelog | null;
   readonly #inputs: Inputs;
   readonly #checkpoint: Checkpoint;
   readonly #operators: Operators;
@@ -148,9 +152,11 @@ export class Task implements Stamp {
       units: this.#units,
       entrances: this.#entrances,
       concurrency: this.#concurrency,
+      keepsClocks: subTopology.nodes.some(({ stores, clockDelayMs, writes }) => stores.length > 0 || clockDelayMs !== null || writes?.carriesClock === true),
       openStore: (spec) => this.store(spec),
     });
     this.#checkpoint.restore(options.formerNames);
+    this.#changelog = options.changelog === null ? null : new TaskChangelog(options.storage, options.changelog, partition, this.#stores.values());
   }
 
   // ── What a step of the worker asks for ─────────────────────────────────────────────────────────────────────────────
@@ -239,6 +245,20 @@ export class Task implements Stamp {
     return longest === null ? null : { step: longest.step, record: this.#placeOf(longest), ageMs: this.#runtime.monotonic() - longest.startedAt };
   }
 
+  /** Handlers under way for so long are waited for no more: their records failed, and their policy speaks. */
+  giveUpHandlers(afterMs: number): void {
+    const now = this.#runtime.monotonic();
+    for (const unit of [...this.#units]) {
+      if (unit.state !== "running" || now - unit.startedAt < afterMs) continue;
+      const message = `Step "${unit.step}" has worked on a record for ${
+        Math.round((now - unit.startedAt) / 1_000)
+      } s: its promise has not settled, and is waited for no more`;
+      unit.failure = { error: new HandlerError("HANDLER_FAILED", message), step: unit.step };
+      unit.outstanding = 0;
+      this.#resume(unit, () => {});
+    }
+  }
+
   /** Positions that moved since the last commit. */
   positions(): CommittedPosition[] {
     const moved: CommittedPosition[] = [];
@@ -276,6 +296,18 @@ export class Task implements Stamp {
     for (const store of this.#stores.values()) store.flush();
   }
 
+  /** What the commit says of its state, on a log that does not hold it; null when that is nothing. */
+  sayState(): OutputBatch | null {
+    return this.#changelog?.say(this.#stores.values(), this.#runtime.now()) ?? null;
+  }
+
+  /** Writes the state that was said; inside of a transaction. `positions`: behind the last record that the commit wrote to each changelog. */
+  applyState(positions: readonly CommittedPosition[]): void {
+    const changelog = this.#changelog!;
+    const written = positions.find(({ topic, partition }) => topic === changelog.topic && partition === changelog.partition);
+    if (written !== undefined) changelog.apply(written.position, this.#runtime.now());
+  }
+
   /** Entries that differ from what is committed. */
   get dirtyCount(): number {
     let count = 0;
@@ -287,6 +319,7 @@ export class Task implements Stamp {
   committed(): void {
     for (const input of this.inputs) input.committed = input.position;
     for (const store of this.#stores.values()) store.committed();
+    this.#changelog?.committed();
   }
 
   get cachedBytes(): number {

@@ -5,24 +5,27 @@
  * `abort`: every task is built again from what is committed, by the same way a start takes.
  */
 import { assert } from "../base/assert.ts";
-import { ExternalError, isStreamError, messageOf } from "../base/errors.ts";
+import { DefinitionError, ExternalError, FencedError, isStreamError, messageOf } from "../base/errors.ts";
 import { isThenable } from "../base/awaitable.ts";
-import type { CommitReceipt, CommittedPosition, Log, Membership, TopicSpec } from "../log/log.ts";
+import type { CommitReceipt, CommittedPosition, Guarantee, Log, Membership, PartitionInfo, TopicSpec } from "../log/log.ts";
 import { errorFacts, type Observer } from "../observe/events.ts";
 import type { TopicPartition } from "../record/record.ts";
 import type { Runtime, Timer } from "../runtime/runtime.ts";
 import { StateStorage } from "../state/storage.ts";
 import type { Database } from "../sqlite/database.ts";
 import type { Budget, Policy, TopicDefinition } from "../topology/node.ts";
+import { changelogName } from "../topology/changelog-name.ts";
 import { partitionCounts, type SubTopology, type Topology } from "../topology/topology.ts";
 import { Input } from "./input.ts";
 import { InputClock } from "./input-clock.ts";
 import { Outputs } from "./outputs.ts";
 import { formerNames } from "./pending.ts";
 import { defaultPolicy } from "./policy.ts";
+import { restoreState } from "./restore.ts";
 import { letterTopic } from "./letter-topics.ts";
 import { WorkerStats } from "./stats.ts";
 import { Task } from "./task.ts";
+import { Watchdog } from "./watchdog.ts";
 
 /** How a worker is set up. */
 export interface WorkerOptions {
@@ -45,6 +48,10 @@ export interface WorkerOptions {
   readonly cacheBytes?: number;
   /** Values are frozen before functions of the user's see them: a step that changes what it was given throws. For tests and development. @default false */
   readonly freezesValues?: boolean;
+  /** What is promised of records that leave by topics of the user's. @default "exactly-once" */
+  readonly guarantee?: Guarantee;
+  /** State is said in changelogs, from which it comes back wherever its task runs next. @default where the log is durable and does not hold state */
+  readonly hasChangelogs?: boolean;
   /** For topics that don't say; null: off. */
   readonly idleTimeoutMs?: number | null;
   /** Between two clock-only records to one partition. @default 1,000 */
@@ -53,6 +60,10 @@ export interface WorkerOptions {
   readonly stepRecords?: number;
   /** How long a step works at most. @default 8 */
   readonly stepMs?: number;
+  /** A handler, or an input that gives nothing, is named after so long. @default 30,000 */
+  readonly stuckNamedAfterMs?: number;
+  /** After so long a handler has failed, and an input is opened again. @default 300,000 */
+  readonly stuckRestartAfterMs?: number;
 }
 
 /** What a step tells its host. */
@@ -83,6 +94,7 @@ export class Worker {
   readonly #partitions: ReadonlyMap<string, number>;
   readonly #storage: StateStorage;
   readonly #database: Database | null;
+  readonly #hasChangelogs: boolean;
   readonly #letters = new Map<string, TopicDefinition>();
   #outputs: Outputs;
   #tasks: Task[] = [];
@@ -90,8 +102,15 @@ export class Worker {
   #assigned: readonly TopicPartition[] = [];
   /** How often that has changed. */
   #assignments = 0;
+  /** Told when that changes, or the worker ends. */
+  readonly #changeWaiters = new Set<() => void>();
+  /** What was begun before the last abort is not this worker's any more. */
+  #epoch = 0;
+  /** Partitions are being handed back: nothing new begins. */
+  #isRevoking = false;
   /** The end of the building of tasks so far. */
   #building: Promise<void> = Promise.resolve();
+  #buildings = 0;
   #state: WorkerState = "starting";
   #failure: unknown = null;
   #lastCommitAt = 0;
@@ -108,6 +127,8 @@ export class Worker {
   #commitWaiters: { resolve(): void; reject(error: unknown): void }[] = [];
   #wakers = new Set<() => void>();
   #turn = 0;
+  readonly #watchdog: Watchdog;
+  #watchAt = Infinity;
 
   constructor(options: WorkerOptions, partitions: ReadonlyMap<string, number>) {
     this.#options = options;
@@ -119,11 +140,14 @@ export class Worker {
     const database = options.log.database ?? options.database ?? null;
     assert(database !== null, "a log without state needs a database beside it");
     this.#database = options.log.capabilities.holdsState ? null : database;
+    this.#hasChangelogs = hasChangelogs(options);
     this.#storage = new StateStorage(database);
     this.#outputs = new Outputs((topic) => this.#partitionsOf(topic));
+    const { stuckNamedAfterMs = 30_000, stuckRestartAfterMs = 300_000 } = options;
+    this.#watchdog = new Watchdog({ namedAfterMs: stuckNamedAfterMs, restartAfterMs: stuckRestartAfterMs, report: this.#observer });
   }
 
-  /** Makes the topics, joins the group and restores the tasks. */
+  /** Makes the topics and joins the group. On logs that don't hold state tasks are restored afterwards: see `whenBuilt`. */
   static async start(options: WorkerOptions): Promise<Worker> {
     const { log, topology } = options;
     const counts = partitionCounts(topology, (topic) => log.partitionsOf(topic));
@@ -137,6 +161,18 @@ export class Worker {
       retention: topic.retention,
       internal: topic.isInternal,
     }));
+    if (hasChangelogs(options)) {
+      for (const { name, reads } of topology.subTopologies) {
+        const partitions = Math.max(...reads.map((topic) => counts.get(topic.name) ?? 1));
+        const changelog = changelogName(topology.app, name);
+        if (specs.some((spec) => spec.name === changelog)) {
+          throw new DefinitionError(
+            `Cannot start "${topology.app}": two topics are named "${changelog}", one of them the changelog of "${name}": give the other another name`,
+          );
+        }
+        specs.push({ name: changelog, partitions, retention: "compact", internal: true });
+      }
+    }
     await log.ensureTopics(specs);
     const worker = new Worker(options, new Map(specs.map(({ name, partitions }) => [name, partitions])));
     await worker.#join();
@@ -170,6 +206,15 @@ export class Worker {
     return this.#storage;
   }
 
+  /** Resolves once the tasks of all partitions that are here are built. */
+  async whenBuilt(): Promise<void> {
+    for (let building = this.#building;; building = this.#building) {
+      await building;
+      if (building === this.#building) break;
+    }
+    if (this.#state === "failed") throw this.#failure;
+  }
+
   /** Calls `fn` whenever there may be something to do, until the returned function is called. */
   onWake(fn: () => void): () => void {
     this.#wakers.add(fn);
@@ -179,12 +224,13 @@ export class Worker {
   /** Does bounded work: takes records, resumes handlers, closes windows, commits when it is time. */
   step(): StepResult {
     if (this.#state === "failed" || this.#state === "stopped") return { idle: true, nextWakeAt: Infinity };
-    if (this.#isCommitting) return { idle: true, nextWakeAt: Infinity };
+    if (this.#isCommitting || this.#isRevoking) return { idle: true, nextWakeAt: Infinity };
     const started = this.#runtime.monotonic();
     if (started < this.#notBefore) return { idle: true, nextWakeAt: this.#notBefore };
     try {
       if (this.#commitDeadline !== null || this.#isDraining) this.#resumeOnly();
       else this.#work(started);
+      if (started >= this.#watchAt) this.#watch(started);
       if (this.#isCommitTime()) this.#tryCommit();
       return this.#whatNext();
     } catch (error) {
@@ -235,6 +281,7 @@ export class Worker {
       if (this.#state !== "failed") await this.commit();
     } finally {
       this.#state = "stopped";
+      this.#changed();
       const membership = this.#membership;
       this.#membership = null;
       for (const task of this.#tasks) task.close();
@@ -254,32 +301,63 @@ export class Worker {
     this.#membership = await this.#log.join(this.#topology.app, topics, {
       assigned: async (partitions) => {
         this.#assigned = [...this.#assigned, ...partitions];
-        this.#assignments++;
-        await this.#buildTasks();
+        this.#changed();
+        this.#sayChange(partitions, []);
+        this.#refuseGrown(partitions);
+        const built = this.#buildTasks();
+        // A restore may take longer than a group waits for its members.
+        if (!this.#hasChangelogs) await built;
       },
       revoked: async (partitions) => {
+        this.#isRevoking = true;
         // While it stops, what could be committed is.
         try {
-          if (this.#state === "running" || this.#state === "committing") await this.commit();
+          if (this.#state !== "stopped" && this.#state !== "failed") await this.commit();
         } catch {
           // It was reported; whoever gets the partitions does again what this commit held.
+        } finally {
+          this.#drop(partitions);
+          this.#isRevoking = false;
+          this.#sayChange([], partitions);
         }
-        this.#drop(partitions);
       },
       lost: (partitions) => {
         this.#drop(partitions);
-        this.#outputs.reset();
-        void this.#abort();
+        this.#epoch++;
+        // While a commit is under way its end is awaited first: two at once would be in each other's way.
+        if (!this.#isCommitting) void this.#abort();
       },
     });
-    if (this.#state === "starting") this.#state = "running";
+    if (!this.#hasChangelogs && this.#state === "starting") this.#state = "running";
     this.#wake();
+  }
+
+  /** Where partitions move while the app runs, people want to know. */
+  #sayChange(assigned: readonly TopicPartition[], revoked: readonly TopicPartition[]): void {
+    if (!this.#hasChangelogs) return;
+    this.#observer({ type: "partitionsChanged", assigned: assigned.map(placeOf), revoked: revoked.map(placeOf) });
+  }
+
+  /** A topic has more partitions than when the worker started: what is keyed would lie elsewhere from now on. */
+  #refuseGrown(partitions: readonly TopicPartition[]): void {
+    const grown = partitions.find(({ topic, partition }) => partition >= this.#partitionsOf(topic));
+    if (grown === undefined) return;
+    const message = `Cannot go on: topic "${grown.topic}" has a partition ${grown.partition} now, and had ${
+      this.#partitionsOf(grown.topic)
+    } partitions when this worker started: start it again`;
+    this.#fail(new DefinitionError(message, { code: "LOG_TOPIC_MISMATCH" }));
+  }
+
+  /** Partitions came or went, or the worker ends. */
+  #changed(): void {
+    this.#assignments++;
+    for (const fn of [...this.#changeWaiters]) fn();
   }
 
   #drop(partitions: readonly TopicPartition[]): void {
     const isDropped = (at: TopicPartition): boolean => partitions.some(({ topic, partition }) => topic === at.topic && partition === at.partition);
     this.#assigned = this.#assigned.filter((at) => !isDropped(at));
-    this.#assignments++;
+    this.#changed();
     const kept: Task[] = [];
     for (const task of this.#tasks) {
       if (task.inputs.some((input) => isDropped({ topic: input.topic.name, partition: input.partition }))) task.close();
@@ -290,32 +368,110 @@ export class Worker {
 
   /** Builds the tasks whose partitions are all here and that are not built yet, from what is committed. One call after the other: two at once would build the same task twice. */
   #buildTasks(): Promise<void> {
-    const built = this.#building.then(() => this.#buildMissing());
-    this.#building = built.catch(() => {});
-    return built;
+    this.#buildings++;
+    const built = this.#building.then(() => this.#buildUntilDone()).finally(() => {
+      if (--this.#buildings === 0 && this.#state === "starting") this.#state = "running";
+      this.#wake();
+    });
+    this.#building = built.catch((error) => {
+      if (this.#hasChangelogs) this.#fail(error);
+    });
+    return this.#hasChangelogs ? this.#building : built;
+  }
+
+  /** Tries again while a log that is elsewhere cannot be asked. */
+  async #buildUntilDone(): Promise<void> {
+    for (let retries = 0;; retries++) {
+      try {
+        await this.#buildMissing();
+        return;
+      } catch (error) {
+        if (!this.#hasChangelogs || !isPassing(error)) throw error;
+        const retryAfterMs = Math.min(RETRY_COMMIT_MAX_MS, RETRY_COMMIT_MS * 2 ** retries);
+        this.#commitTrouble = `tasks cannot be restored: ${messageOf(error)}`;
+        this.#observer({ type: "logUnavailable", log: this.#log.name, error: errorFacts(error), retryAfterMs });
+        await new Promise<void>((resolve) => {
+          const timer = this.#runtime.setTimer(resolve, retryAfterMs);
+          const off = this.#onChange(() => {
+            off();
+            timer.cancel();
+            resolve();
+          });
+        });
+        if (this.#state === "stopped" || this.#state === "failed") return;
+        this.#commitTrouble = null;
+      }
+    }
   }
 
   async #buildMissing(): Promise<void> {
     const assignments = this.#assignments;
     const wanted = this.#topology.subTopologies.flatMap((sub) => this.#partitionNumbers(sub).map((partition) => ({ sub, partition })));
     const missing = wanted.filter(({ sub, partition }) => !this.#tasks.some((task) => task.name === sub.name && task.partition === partition));
+    if (missing.length === 0) return;
     const partitions = missing.flatMap(({ sub, partition }) => this.#inputsOf(sub, partition));
-    const committed = new Map((await this.#log.committed(this.#topology.app, partitions)).map((at) => [`${at.topic}\n${at.partition}`, at.position]));
-    const starts = new Map(
-      (await this.#log.describe([...new Set(partitions.map(({ topic }) => topic))])).map((at) => [`${at.topic}\n${at.partition}`, at.start]),
-    );
+    const committed = new Map((await this.#log.committed(this.#topology.app, partitions)).map((at) => [placeOf(at), at.position]));
+    // Only now: the ends of changelogs must cover what those positions stand for.
+    const topics = [...partitions.map(({ topic }) => topic), ...missing.flatMap(({ sub }) => this.#changelogOf(sub) ?? [])];
+    const described = new Map((await this.#log.describe([...new Set(topics)])).map((at) => [placeOf(at), at]));
+    const isWanted = (): boolean => this.#assignments === assignments && this.#state !== "stopped" && this.#state !== "failed";
+    const building = missing.map(async ({ sub, partition }) => {
+      if (!isWanted()) return;
+      const startedAt = this.#runtime.monotonic();
+      const position = (topic: string): number | null => committed.get(placeOf({ topic, partition })) ?? null;
+      const changelog = this.#changelogOf(sub);
+      let restoredRecords = 0;
+      if (changelog !== null) {
+        const restored = await this.#restore(sub, partition, described.get(placeOf({ topic: changelog, partition }))!, position, isWanted);
+        if (restored === null || !isWanted()) return;
+        restoredRecords = restored;
+      }
+      const task = this.#inOneTransaction(() => this.#buildTask(sub, partition, position, (topic) => described.get(placeOf({ topic, partition }))?.start ?? 0));
+      this.#tasks.push(task);
+      this.#observer({ type: "taskStarted", task: task.id, restoredRecords, durationMs: this.#runtime.monotonic() - startedAt });
+      this.#lastCommitAt = this.#runtime.monotonic();
+      this.#wake();
+    });
+    // All of them: one that goes on after this has ended would build its task beside the next one.
+    const failed = (await Promise.allSettled(building)).find((result) => result.status === "rejected");
     if (this.#state === "stopped" || this.#state === "failed") return;
     // Partitions came or went meanwhile: what was read may be old.
     if (this.#assignments !== assignments) return await this.#buildMissing();
-    for (const { sub, partition } of missing) {
-      const startedAt = this.#runtime.monotonic();
-      const task = this.#inOneTransaction(() =>
-        this.#buildTask(sub, partition, (topic) => committed.get(`${topic}\n${partition}`) ?? null, (topic) => starts.get(`${topic}\n${partition}`) ?? 0)
-      );
-      this.#tasks.push(task);
-      this.#observer({ type: "taskStarted", task: task.id, restoredRecords: 0, durationMs: this.#runtime.monotonic() - startedAt });
+    if (failed !== undefined) throw failed.reason;
+  }
+
+  /** Brings the state of a task up to date; null when it is not wanted any more. */
+  async #restore(
+    sub: SubTopology,
+    partition: number,
+    changelog: PartitionInfo,
+    position: (topic: string) => number | null,
+    isWanted: () => boolean,
+  ): Promise<number | null> {
+    const task = `${sub.name}/${partition}`;
+    if (changelog.end === 0 && sub.nodes.some((node) => node.stores.length > 0) && sub.reads.some((topic) => (position(topic.name) ?? 0) > 0)) {
+      const message = `Task ${task} begins without state, though its inputs were read before: its changelog "${changelog.topic}" is empty`;
+      this.#observer({ type: "warning", message, error: null });
     }
-    this.#lastCommitAt = this.#runtime.monotonic();
+    return await restoreState({
+      task,
+      changelog,
+      log: this.#log,
+      runtime: this.#runtime,
+      storage: this.#storage,
+      report: this.#observer,
+      isWanted,
+      onChange: (fn) => this.#onChange(fn),
+    });
+  }
+
+  #changelogOf(sub: SubTopology): string | null {
+    return this.#hasChangelogs ? changelogName(this.#topology.app, sub.name) : null;
+  }
+
+  #onChange(fn: () => void): () => void {
+    this.#changeWaiters.add(fn);
+    return () => this.#changeWaiters.delete(fn);
   }
 
   /** New spaces are made when a task opens its stores. */
@@ -348,6 +504,7 @@ export class Worker {
       stats: this.stats,
       report: this.#observer,
       policy: this.#options.policy ?? defaultPolicy,
+      changelog: this.#changelogOf(sub),
       formerNames: formerNames(this.#storage.stores(partition), sub.reads.map(({ name }) => name), this.#topology.subTopologies.map(({ name }) => name)),
       freezesValues: this.#options.freezesValues ?? false,
       idleTimeoutMs: this.#options.idleTimeoutMs ?? null,
@@ -455,16 +612,21 @@ export class Worker {
     }
     this.#isCommitting = true;
     this.#state = "committing";
+    const epoch = this.#epoch, tasks = this.#tasks;
     try {
       for (const task of this.#tasks) task.prepareCommit();
       const positions: CommittedPosition[] = this.#tasks.flatMap((task) => task.positions());
-      const unit = { membership, positions, outputs: this.#outputs.batches(), changelog: [] };
-      const receipt = this.#log.commit(unit, () => {
+      const changelog = this.#hasChangelogs ? this.#tasks.flatMap((task) => task.sayState() ?? []) : [];
+      const { guarantee } = this.#options;
+      const unit = { membership, positions, outputs: this.#outputs.batches(), changelog, ...(guarantee === undefined ? {} : { guarantee }) };
+      const receipt = this.#log.commit(unit, (changelogPositions) => {
         if (this.#database === null) this.#flushTasks();
-        else this.#storage.transaction(() => this.#flushTasks());
+        else if (!this.#hasChangelogs) this.#storage.transaction(() => this.#flushTasks());
+        else if (changelog.length > 0 && this.#epoch === epoch) this.#storage.transaction(() => tasks.forEach((task) => task.applyState(changelogPositions)));
       });
-      if (isThenable(receipt)) receipt.then((done) => this.#committed(done), (error) => this.#commitFailed(error));
-      else this.#committed(receipt);
+      if (isThenable(receipt)) {
+        receipt.then((done) => this.#ended(epoch, () => this.#committed(done)), (error) => this.#ended(epoch, () => this.#commitFailed(error)));
+      } else this.#committed(receipt);
     } catch (error) {
       this.#commitFailed(error);
     }
@@ -472,6 +634,17 @@ export class Worker {
 
   #flushTasks(): void {
     for (const task of this.#tasks) task.flush();
+  }
+
+  /** A commit that was awaited has ended. Partitions were lost while it was under way: whatever it says, tasks begin again from what is committed. */
+  #ended(epoch: number, settle: () => void): void {
+    if (this.#epoch === epoch || this.#state === "stopped" || this.#state === "failed") {
+      settle();
+      return;
+    }
+    this.#isCommitting = false;
+    this.#settleCommit(new FencedError(`Cannot commit for "${this.#topology.app}": its partitions were lost meanwhile`));
+    void this.#abort();
   }
 
   #committed(receipt: CommitReceipt): void {
@@ -484,7 +657,7 @@ export class Worker {
     this.#isDirty = false;
     this.#takenSinceCommit = 0;
     this.#lastCommitAt = this.#runtime.monotonic();
-    if (this.#state === "committing") this.#state = "running";
+    if (this.#state === "committing") this.#state = this.#buildings > 0 ? "starting" : "running";
     this.#trackDurable(receipt.durable);
     this.#keepCacheBounded();
     this.#settleCommit(null);
@@ -536,6 +709,8 @@ export class Worker {
 
   /** Drops everything since the last commit and builds all tasks again from it. */
   async #abort(): Promise<void> {
+    if (this.#state === "stopped" || this.#state === "failed") return;
+    this.#epoch++;
     for (const task of this.#tasks) task.close();
     this.#tasks = [];
     this.#outputs = new Outputs((topic) => this.#partitionsOf(topic));
@@ -545,8 +720,6 @@ export class Worker {
     this.#state = "starting";
     try {
       await this.#buildTasks();
-      if (this.#state === "starting") this.#state = "running";
-      this.#wake();
     } catch (error) {
       this.#fail(error);
     }
@@ -557,22 +730,35 @@ export class Worker {
     if (this.#state === "failed" || this.#state === "stopped") return;
     this.#state = "failed";
     this.#failure = error;
+    this.#changed();
     for (const task of this.#tasks) task.close();
     this.#settleCommit(error);
     this.#observer({ type: "warning", message: `The worker of "${this.#topology.app}" stopped: ${messageOf(error)}`, error: errorFacts(error) });
     this.#wake();
   }
 
+  /** Handlers and inputs that have not moved for too long are named, and later begin again. */
+  #watch(now: number): void {
+    for (const { task, step } of this.#watchdog.look(this.#tasks, now)) {
+      if (step !== null) task.giveUpHandlers(this.#options.stuckRestartAfterMs ?? 300_000);
+      else {
+        void this.#abort();
+        return;
+      }
+    }
+  }
+
   // ── Waking ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #whatNext(): StepResult {
+    this.#watchAt = this.#watchdog.nextAt(this.#tasks, this.#runtime.monotonic());
     if (this.#isCommitting) return { idle: true, nextWakeAt: Infinity };
     if (this.#commitDeadline !== null || this.#isDraining) {
       return { idle: !this.#tasks.some((task) => task.hasArrivals), nextWakeAt: this.#commitDeadline ?? Infinity };
     }
     if (this.#tasks.some((task) => task.hasWork())) return { idle: false, nextWakeAt: 0 };
     const hasSomethingToCommit = this.#hasSomethingToCommit();
-    let at = hasSomethingToCommit ? this.#lastCommitAt + (this.#options.commitIntervalMs ?? 100) : Infinity;
+    let at = Math.min(this.#watchAt, hasSomethingToCommit ? this.#lastCommitAt + (this.#options.commitIntervalMs ?? 100) : Infinity);
     // A clock goes with the commit that comes anyway; only without one is it a reason of its own.
     const awaited = hasSomethingToCommit ? Infinity : this.#awaitedClock();
     for (const task of this.#tasks) at = Math.min(at, task.nextWakeAt(), hasSomethingToCommit ? Infinity : task.nextClockAt(awaited));
@@ -602,4 +788,19 @@ export class Worker {
       }, Math.max(0, monotonic - this.#runtime.monotonic()));
     });
   }
+}
+
+function hasChangelogs({ log: { capabilities }, hasChangelogs }: WorkerOptions): boolean {
+  return hasChangelogs ?? (capabilities.durable && !capabilities.holdsState);
+}
+
+/** `topic-partition`, for people and maps. */
+function placeOf({ topic, partition }: TopicPartition): string {
+  return `${topic}-${partition}`;
+}
+
+/** The log cannot be asked for now; it may be later. */
+function isPassing(error: unknown): boolean {
+  return isStreamError(error) && error.domain === "external" && error.code.startsWith("LOG_") && error.code !== "LOG_CLOSED" &&
+    error.code !== "LOG_POSITION_OUT_OF_RANGE";
 }

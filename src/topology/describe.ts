@@ -1,4 +1,5 @@
 /** What a topology looks like, for people and tools. */
+import { changelogName } from "./changelog-name.ts";
 import type { Topology } from "./topology.ts";
 
 /** A topology as JSON can hold it. */
@@ -12,6 +13,8 @@ export interface TopologyDescription {
     readonly name: string;
     readonly reads: readonly string[];
     readonly writes: readonly string[];
+    /** Where its state is said on a log that does not hold it. */
+    readonly changelog: string;
     readonly steps: readonly {
       readonly name: string;
       readonly kind: string;
@@ -31,6 +34,7 @@ export function describeTopology({ app, topics, subTopologies }: Topology, parti
       name,
       reads: reads.map((topic) => topic.name),
       writes: writes.map((topic) => topic.name),
+      changelog: changelogName(app, name),
       steps: nodes.map((node) => ({
         name: node.name,
         kind: node.kind,

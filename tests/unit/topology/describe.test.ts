@@ -31,6 +31,7 @@ test("topology() as JSON: topics, sub-topologies cut where records travel, steps
         name: "orders",
         reads: ["orders"],
         writes: ["shop-orders-by-repartition"],
+        changelog: "shop-orders-changelog",
         steps: [
           { name: "orders", kind: "source", inputs: [], writes: null, stores: [] },
           { name: "orders-by", kind: "groupBy", inputs: ["orders"], writes: "shop-orders-by-repartition", stores: [] },
@@ -40,6 +41,7 @@ test("topology() as JSON: topics, sub-topologies cut where records travel, steps
         name: "shop-orders-by-repartition",
         reads: ["shop-orders-by-repartition"],
         writes: ["per-minute"],
+        changelog: "shop-shop-orders-by-repartition-changelog",
         steps: [
           { name: "shop-orders-by-repartition", kind: "source", inputs: [], writes: null, stores: [] },
           {
@@ -49,7 +51,13 @@ test("topology() as JSON: topics, sub-topologies cut where records travel, steps
             writes: null,
             stores: ["shop-orders-by-repartition-tumbling-60000"],
           },
-          { name: "shop-orders-by-repartition-to-per-minute", kind: "to", inputs: ["shop-orders-by-repartition-tumbling-60000"], writes: "per-minute", stores: [] },
+          {
+            name: "shop-orders-by-repartition-to-per-minute",
+            kind: "to",
+            inputs: ["shop-orders-by-repartition-tumbling-60000"],
+            writes: "per-minute",
+            stores: [],
+          },
         ],
       },
     ],
@@ -80,7 +88,10 @@ test("topology() of a running app knows how many partitions its made topics got:
   const app = shop();
   const stand = await open(app);
 
-  expect(app.topology().topics.map(({ name, partitions }) => [name, partitions])).toEqual([["orders", 3], ["shop-orders-by-repartition", 3], ["per-minute", 3]]);
+  expect(app.topology().topics.map(({ name, partitions }) => [name, partitions])).toEqual([["orders", 3], ["shop-orders-by-repartition", 3], [
+    "per-minute",
+    3,
+  ]]);
   expect(stand.engine.worker.tasks.map(({ id }) => id).sort()).toEqual([0, 1, 2].flatMap((n) => [`orders/${n}`, `shop-orders-by-repartition/${n}`]).sort());
   await stand.crash();
 });

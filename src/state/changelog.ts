@@ -1,0 +1,153 @@
+/**
+ * State as records: how rows of a task's stores lie in its changelog, a compacted topic from which the state comes back when a task moves or a disk is lost.
+ *
+ * A key is `version, kind`, then for a space the store's name, and for a row the length of the store's name (16 bits), the name, the time (float64), the key. The value of a space is its
+ * fingerprint, that of a row its bytes, none for a row that is gone. A space comes before its first row.
+ */
+import { readInt16, writeInt16 } from "../base/bytes.ts";
+import { StoreError } from "../base/errors.ts";
+import type { RecordCursor } from "../record/cursor.ts";
+import type { BatchEncoder } from "../record/encoder.ts";
+import { readUtf8, writeUtf8 } from "../record/utf8.ts";
+import type { RowSink } from "./changes.ts";
+import type { StateStorage } from "./storage.ts";
+
+const VERSION = 1;
+const SPACE = 0;
+const ROW = 1;
+const NAME_AT = 4;
+const TIME_BYTES = 8;
+
+/** Writes rows as records. */
+export class ChangelogWriter implements RowSink {
+  readonly #encoder: BatchEncoder;
+  /** Of a space: the beginning of its rows' keys. */
+  readonly #prefixes = new Map<number, Uint8Array>();
+  #scratch: Uint8Array = new Uint8Array(512);
+  #view: DataView = new DataView(this.#scratch.buffer);
+  #space = -1;
+  #prefixBytes = 0;
+  /** Wall clock of the records, ms. */
+  now = 0;
+
+  constructor(encoder: BatchEncoder) {
+    this.#encoder = encoder;
+  }
+
+  /** Rows of this space are those of a store of this name. */
+  name(space: number, store: string): void {
+    const prefix = new Uint8Array(NAME_AT + 3 * store.length);
+    const end = writeUtf8(prefix, NAME_AT, store);
+    prefix[0] = VERSION;
+    prefix[1] = ROW;
+    writeInt16(prefix, 2, end - NAME_AT);
+    this.#prefixes.set(space, prefix.subarray(0, end));
+  }
+
+  /** Says what a store is. */
+  space(store: string, fingerprint: string): void {
+    const key = new Uint8Array(2 + 3 * store.length);
+    key[0] = VERSION;
+    key[1] = SPACE;
+    this.#encoder.append(this.now, key.subarray(0, writeUtf8(key, 2, store)), fingerprint, null);
+  }
+
+  put(space: number, time: number, key: string, value: Uint8Array): void {
+    this.#encoder.append(this.now, this.#keyOf(space, time, key), value, null);
+  }
+
+  delete(space: number, time: number, key: string): void {
+    this.#encoder.append(this.now, this.#keyOf(space, time, key), null, null);
+  }
+
+  /** Each of its rows is said by itself. */
+  deleteTime(): void {}
+
+  #keyOf(space: number, time: number, key: string): Uint8Array {
+    if (space !== this.#space) this.#begin(space);
+    const at = this.#prefixBytes;
+    const room = at + TIME_BYTES + 3 * key.length;
+    if (room > this.#scratch.length) this.#grow(room);
+    this.#view.setFloat64(at, time);
+    return this.#scratch.subarray(0, writeUtf8(this.#scratch, at + TIME_BYTES, key));
+  }
+
+  #begin(space: number): void {
+    const prefix = this.#prefixes.get(space)!;
+    if (prefix.length > this.#scratch.length) this.#grow(prefix.length);
+    this.#scratch.set(prefix);
+    this.#space = space;
+    this.#prefixBytes = prefix.length;
+  }
+
+  #grow(room: number): void {
+    const grown = new Uint8Array(2 * room);
+    grown.set(this.#scratch);
+    this.#scratch = grown;
+    this.#view = new DataView(grown.buffer);
+  }
+}
+
+/** Puts records of one partition of a changelog into the database. */
+export class ChangelogReader {
+  readonly #storage: StateStorage;
+  readonly #topic: string;
+  readonly #partition: number;
+  readonly #spaces = new Map<string, number>();
+  /** The store of the row before, by its bytes: most rows are of the same. */
+  #last: Uint8Array = new Uint8Array(0);
+  #lastSpace = -1;
+
+  constructor(storage: StateStorage, topic: string, partition: number) {
+    this.#storage = storage;
+    this.#topic = topic;
+    this.#partition = partition;
+  }
+
+  /** Applies the record at the cursor; inside of a transaction. */
+  apply(cursor: RecordCursor): void {
+    const { bytes, keyStart, keyEnd } = cursor;
+    const kind = keyEnd - keyStart < 2 ? -1 : bytes[keyStart + 1]!;
+    if (kind === -1 || bytes[keyStart] !== VERSION || (kind !== SPACE && kind !== ROW)) {
+      throw new StoreError(
+        "STORE_NEWER",
+        `Cannot restore from "${this.#topic}" partition ${this.#partition}: the record at position ${cursor.position} has a format this version does not know, wanted ${VERSION}`,
+      );
+    }
+    if (kind === SPACE) {
+      this.#storage.restoreSpace(readUtf8(bytes, keyStart + 2, keyEnd), this.#partition, cursor.valueText() ?? "", this.#topic);
+      this.#spaces.clear();
+      this.#lastSpace = -1;
+      return;
+    }
+    const nameEnd = keyStart + NAME_AT + (readInt16(bytes, keyStart + 2) & 0xffff);
+    const space = this.#spaceOf(bytes, keyStart + NAME_AT, nameEnd);
+    const time = new DataView(bytes.buffer, bytes.byteOffset + nameEnd, TIME_BYTES).getFloat64(0);
+    const key = readUtf8(bytes, nameEnd + TIME_BYTES, keyEnd);
+    if (cursor.valueStart < 0) this.#storage.delete(space, time, key);
+    else this.#storage.put(space, time, key, bytes.subarray(cursor.valueStart, cursor.valueEnd));
+  }
+
+  #spaceOf(bytes: Uint8Array, start: number, end: number): number {
+    const last = this.#last;
+    if (this.#lastSpace >= 0 && last.length === end - start) {
+      let i = 0;
+      while (i < last.length && last[i] === bytes[start + i]) i++;
+      if (i === last.length) return this.#lastSpace;
+    }
+    const name = readUtf8(bytes, start, end);
+    let space = this.#spaces.get(name) ?? null;
+    if (space === null) {
+      space = this.#storage.findSpace(name, this.#partition);
+      if (space === null) {
+        throw new StoreError(
+          "STORE_CORRUPT",
+          `Cannot restore from "${this.#topic}" partition ${this.#partition}: it has rows of store "${name}", but not what that is`,
+        );
+      }
+      this.#spaces.set(name, space);
+    }
+    this.#last = bytes.slice(start, end);
+    return this.#lastSpace = space;
+  }
+}
