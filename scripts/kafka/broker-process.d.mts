@@ -5,6 +5,8 @@ export interface Broker {
   /** Of the JVM that runs, or that ran last. */
   readonly pid: number;
   readonly isRunning: boolean;
+  /** Its data, its log and its server.properties. */
+  readonly directory: string;
   /** Ends it in order (SIGTERM); its data stay. */
   stop(): Promise<void>;
   /** Ends it at once (SIGKILL); its data stay. */

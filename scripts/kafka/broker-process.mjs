@@ -71,6 +71,10 @@ class BrokerProcess {
     return `${HOST}:${this.#options.listener}`;
   }
 
+  get directory() {
+    return this.#directory;
+  }
+
   get pid() {
     return this.#child?.pid ?? 0;
   }
