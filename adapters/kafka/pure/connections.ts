@@ -62,10 +62,8 @@ export class Connections {
 
   /** Cuts those of a lane: nobody needs it any more. */
   release(lane: Lane): void {
-    for (const [key, opening] of this.#open) {
-      if (!key.startsWith(`${lane} `)) continue;
-      this.#open.delete(key);
-      opening.then((connection) => this.drop(connection), () => {});
+    for (const [key, { connection }] of this.#open) {
+      if (key.startsWith(`${lane} `)) this.drop(connection);
     }
   }
 

@@ -27,6 +27,7 @@ export {
   compressionsAlgorithms,
   compressionsAlgorithmsByBitmask,
   decodeConsumerProtocolAssignment,
+  decodeConsumerProtocolSubscription,
   encodeConsumerProtocolAssignment,
   encodeConsumerProtocolSubscription,
   UserError,
