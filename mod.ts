@@ -15,7 +15,9 @@
  * @module
  */
 import { hostRuntime } from "./adapters/host/host.ts";
+import { hostLog } from "./adapters/host/host-log.ts";
 import { type App, type AppOptions, makeApp } from "./src/app/app.ts";
+import { embedded, memory } from "./src/app/log-driver.ts";
 
 /**
  * Makes an app on the runtime it runs on. Nothing is opened before it runs. `name` has 1 to 100 of `A-Z a-z 0-9 _ -` and names the app's group and files: with another name it starts anew. What is
@@ -44,7 +46,7 @@ import { type App, type AppOptions, makeApp } from "./src/app/app.ts";
  * ```
  */
 export function createApp(name: string, options: AppOptions = {}): App {
-  return makeApp(name, options, hostRuntime);
+  return makeApp(name, options, hostRuntime, (runtime) => hostLog(runtime, { embedded, memory }));
 }
 
 export type { App, AppOptions, Health, RunOptions, Started, Webhook } from "./src/app/app.ts";

@@ -46,7 +46,7 @@ import { checkShared, directoryOf, portOf, type WorkerPlace } from "./worker-pla
 
 /** How an app is set up. Everything has a default that needs no server. */
 export interface AppOptions {
-  /** Where records lie: `embedded()` or `memory()`. @default embedded, in `directory` */
+  /** Where records lie: `embedded()`, `memory()` or Kafka. @default what the environment says in `MILLRACE_LOG`; embedded, in `directory` */
   readonly log?: LogDriver;
   /** The host, where it is not to be guessed. @default the one the app runs on */
   readonly runtime?: Runtime;
@@ -268,9 +268,14 @@ export function internalsOf(app: App): AppInternals {
   return found;
 }
 
-/** Makes an app. `defaultRuntime` is asked when it starts and none was given. */
-export function makeApp(name: string, options: AppOptions, defaultRuntime: () => Promise<Runtime>): App {
-  const app = new MillraceApp(name, options, defaultRuntime);
+/** Makes an app. `defaultRuntime` and `defaultDriver` are asked when it starts and none was given. */
+export function makeApp(
+  name: string,
+  options: AppOptions,
+  defaultRuntime: () => Promise<Runtime>,
+  defaultDriver: (runtime: Runtime) => Promise<LogDriver> = async () => embedded(),
+): App {
+  const app = new MillraceApp(name, options, defaultRuntime, defaultDriver);
   internals.set(app, app.internals());
   return app;
 }
@@ -286,6 +291,7 @@ class MillraceApp implements App {
   readonly fetch: App["fetch"];
   readonly #options: AppOptions;
   readonly #defaultRuntime: () => Promise<Runtime>;
+  readonly #defaultDriver: (runtime: Runtime) => Promise<LogDriver>;
   readonly #builder: TopologyBuilder;
   readonly #webhooks: WebhookEntry[] = [];
   readonly #features = new Map<string, FeatureParts>();
@@ -295,10 +301,11 @@ class MillraceApp implements App {
   #opening: Promise<Engine> | null = null;
   #engine: Engine | null = null;
 
-  constructor(name: string, options: AppOptions, defaultRuntime: () => Promise<Runtime>) {
+  constructor(name: string, options: AppOptions, defaultRuntime: () => Promise<Runtime>, defaultDriver: (runtime: Runtime) => Promise<LogDriver>) {
     this.name = name;
     this.#options = options;
     this.#defaultRuntime = defaultRuntime;
+    this.#defaultDriver = defaultDriver;
     this.#builder = new TopologyBuilder(name);
     if (!/^[A-Za-z0-9_-]{1,100}$/.test(name)) this.#builder.fault(`The name of app "${name}" cannot be used: wanted 1 to 100 of A-Z a-z 0-9 _ -`);
     this.fetch = async (request, ...context) => (await this.#started()).fetch(request, infoOf(context));
@@ -386,7 +393,7 @@ class MillraceApp implements App {
     const token = options.token === undefined ? null : resolveSecret(runtime, options.token, "admin token");
     if (port !== null) checkListen(host, token);
     this.#observer = observer;
-    const driver = checkShared(worker, this.name, this.#driver());
+    const driver = checkShared(worker, this.name, await this.#driver(runtime));
     const engine = await this.#started({ driver, directory: directoryOf(worker, options.directory ?? this.#directory()) });
     engine.admin = { token, isLoopback: isLoopbackHost(host) };
     const stop = (): void => void this.stop().catch(() => {});
@@ -475,8 +482,8 @@ class MillraceApp implements App {
     return this.#builder.build();
   }
 
-  #driver(): LogDriver {
-    return this.#options.log ?? embedded();
+  async #driver(runtime: Runtime): Promise<LogDriver> {
+    return this.#options.log ?? await this.#defaultDriver(runtime);
   }
 
   #directory(): string {
@@ -491,11 +498,12 @@ class MillraceApp implements App {
     const topology = this.#built ??= this.#build();
     this.#builder.seal();
     const { errors, guarantee } = this.#options;
+    const runtime = overrides.runtime ?? await this.#runtime();
     const policy = compilePolicy(errors, "app", () => {}) ?? defaultPolicy;
     return await Engine.open({
       topology,
-      runtime: overrides.runtime ?? await this.#runtime(),
-      driver: overrides.driver ?? this.#driver(),
+      runtime,
+      driver: overrides.driver ?? await this.#driver(runtime),
       directory: overrides.directory ?? this.#directory(),
       webhooks: this.#webhooks,
       features: this.#features,
