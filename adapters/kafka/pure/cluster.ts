@@ -19,7 +19,7 @@ export type { Leader } from "./metadata.ts";
 
 /** How a request is made. */
 export interface RequestOptions {
-  /** An answer that takes longer is a lost connection. @default a third of the settings' `timeoutMs`, at least a second */
+  /** An answer that takes longer is a lost connection. @default a third of the settings' `timeoutMs`, at least a second; see {@linkcode requestTimeoutMs} */
   readonly timeoutMs?: number;
   /** What could not be done, for errors: `fetch from broker 1`. */
   readonly what?: string;
@@ -70,6 +70,11 @@ export async function openCluster(settings: ClientSettings): Promise<Cluster & {
   return cluster;
 }
 
+/** How long a request may take where nothing else is said: short enough that a call can try more than once. */
+export function requestTimeoutMs(settings: ClientSettings): number {
+  return Math.max(REQUEST_TIMEOUT_MIN_MS, Math.floor(settings.timeoutMs / 3));
+}
+
 class PureCluster implements Cluster {
   readonly settings: ClientSettings;
   readonly #connections: Connections;
@@ -93,7 +98,7 @@ class PureCluster implements Cluster {
     if (this.#isClosed) throw closedFailure(what);
     try {
       const connection = await (broker === null ? this.#any(lane) : this.#connections.to(lane, await this.#addressOf(broker, what)));
-      return await this.#answered(connection, call, what, options.timeoutMs ?? Math.max(REQUEST_TIMEOUT_MIN_MS, this.settings.timeoutMs / 3));
+      return await this.#answered(connection, call, what, options.timeoutMs ?? requestTimeoutMs(this.settings));
     } catch (error) {
       if (this.#isClosed) throw closedFailure(what);
       const failure = answerFailure(what, error);
