@@ -20,9 +20,9 @@ const UNKNOWN_TOPIC_OR_PARTITION = 3;
 const LEADER_NOT_AVAILABLE = 5;
 const TOPIC_ALREADY_EXISTS = 36;
 
-/** Partition counts of those of `names` that exist. */
-export async function listTopics(cluster: Cluster, names: readonly string[]): Promise<readonly TopicFacts[]> {
-  if (names.length === 0) return [];
+/** Partition counts of those of `names` that exist; null: of all topics but Kafka's own. */
+export async function listTopics(cluster: Cluster, names: readonly string[] | null): Promise<readonly TopicFacts[]> {
+  if (names !== null && names.length === 0) return [];
   const found = await cluster.retry("ask for topics", () => cluster.topics(names));
   return found.map(({ name, partitions }) => ({ name, partitions }));
 }

@@ -38,8 +38,8 @@ export interface Cluster {
   leader(at: TopicPartition): Promise<Leader>;
   /** What is known of leaders of a topic is no longer true. */
   forgetLeaders(topic: string): void;
-  /** The topics among `names` that exist, asked for anew; with leaders, where `isComplete`. */
-  topics(names: readonly string[]): Promise<readonly (TopicFacts & { readonly isComplete: boolean })[]>;
+  /** The topics among `names` that exist, asked for anew; all have leaders, where `isComplete`. null: all topics but Kafka's own. */
+  topics(names: readonly string[] | null): Promise<readonly (TopicFacts & { readonly isComplete: boolean })[]>;
   /** The broker to ask for changes of topics; null: any. */
   controller(): number | null;
   coordinator(kind: "group" | "transaction", key: string): Promise<number>;
@@ -115,7 +115,7 @@ class PureCluster implements Cluster {
     this.#metadata.forget(topic);
   }
 
-  topics(names: readonly string[]): Promise<readonly (TopicFacts & { readonly isComplete: boolean })[]> {
+  topics(names: readonly string[] | null): Promise<readonly (TopicFacts & { readonly isComplete: boolean })[]> {
     return this.#metadata.topics(names);
   }
 

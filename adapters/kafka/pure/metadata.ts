@@ -71,12 +71,12 @@ export class Metadata {
     throw kafkaFailure(code, `find the leader of ${place(at)}`);
   }
 
-  /** Those of `names` that exist, asked for now. */
-  async topics(names: readonly string[]): Promise<readonly (TopicFacts & { readonly isComplete: boolean })[]> {
+  /** Those of `names` that exist, asked for now; null: all but Kafka's own. */
+  async topics(names: readonly string[] | null): Promise<readonly (TopicFacts & { readonly isComplete: boolean })[]> {
     const answer = await this.#update(names);
     const facts: (TopicFacts & { readonly isComplete: boolean })[] = [];
     for (const topic of answer.topics) {
-      if (topic.errorCode === UNKNOWN_TOPIC) continue;
+      if (topic.errorCode === UNKNOWN_TOPIC || (names === null && topic.isInternal)) continue;
       if (topic.errorCode !== 0) throw kafkaFailure(topic.errorCode, `ask for topic "${topic.name}"`);
       const isComplete = topic.partitions.every((partition) => partition.errorCode === 0 && partition.leaderId >= 0);
       facts.push({ name: topic.name ?? "", partitions: topic.partitions.length, isComplete });
@@ -109,8 +109,8 @@ export class Metadata {
     return this.#asking;
   }
 
-  async #update(names: readonly string[]): Promise<metadataV12.MetadataResponse> {
-    const answer = await this.#ask((connection) => withCodes(metadataV12.api.async(connection, [...names], false, false)));
+  async #update(names: readonly string[] | null): Promise<metadataV12.MetadataResponse> {
+    const answer = await this.#ask((connection) => withCodes(metadataV12.api.async(connection, names === null ? null : [...names], false, false)));
     for (const broker of answer.brokers) this.place(broker.nodeId, broker.host, broker.port);
     this.#controller = answer.controllerId < 0 ? null : answer.controllerId;
     for (const topic of answer.topics) if (topic.name) this.#leaders.set(topic.name, topic.errorCode === 0 ? leadersOf(topic) : topic.errorCode);

@@ -44,7 +44,7 @@ class PureClient implements KafkaClient {
     this.#fetcher = openFetcher(cluster);
   }
 
-  topics(names: readonly string[]): Promise<readonly TopicFacts[]> {
+  topics(names: readonly string[] | null): Promise<readonly TopicFacts[]> {
     return listTopics(this.#cluster, names);
   }
 
