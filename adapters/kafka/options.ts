@@ -202,7 +202,7 @@ function isBroker(broker: unknown): boolean {
 }
 
 function sslFaults(ssl: KafkaSsl): string[] {
-  if (typeof ssl !== "object" || ssl === null) return [`ssl is ${show(ssl)}, wanted true, false or certificates`];
+  if (typeof ssl !== "object" || ssl === null) return [`ssl is ${kindOf(ssl)}, wanted true, false or certificates`];
   const faults = (["ca", "cert", "key"] as const).filter((name) => ssl[name] !== undefined && !isSecret(ssl[name])).map((name) =>
     `ssl.${name} is neither PEM text nor env("NAME")`
   );
@@ -211,7 +211,7 @@ function sslFaults(ssl: KafkaSsl): string[] {
 }
 
 function saslFaults(sasl: KafkaSasl): string[] {
-  if (typeof sasl !== "object" || sasl === null) return [`sasl is ${show(sasl)}, wanted mechanism, username and password`];
+  if (typeof sasl !== "object" || sasl === null) return [`sasl is ${kindOf(sasl)}, wanted mechanism, username and password`];
   const faults: string[] = [];
   if (!MECHANISMS.includes(sasl.mechanism)) faults.push(`sasl.mechanism is ${show(sasl.mechanism)}, wanted one of ${MECHANISMS.map(show).join(", ")}`);
   for (const name of ["username", "password"] as const) if (!isSecret(sasl[name])) faults.push(`sasl.${name} is missing or empty, wanted text or env("NAME")`);
@@ -220,6 +220,11 @@ function saslFaults(sasl: KafkaSasl): string[] {
 
 function isSecret(value: unknown): boolean {
   return (typeof value === "string" && value !== "") || isEnvValue(value);
+}
+
+/** For what may hold a secret. */
+function kindOf(value: unknown): string {
+  return value === null ? "null" : `of type ${typeof value}`;
 }
 
 function show(value: unknown): string {
