@@ -14,12 +14,14 @@ export interface RegisterOptions<T> {
   readonly open: () => OpenedSubject<T> | Promise<OpenedSubject<T>>;
   /** Capabilities that the subject has; a case that needs another is skipped. @default all */
   readonly has?: readonly string[];
+  /** Of one case. @default that of the test runner */
+  readonly timeoutMs?: number;
   /** Cases that cannot run here, by their whole name, with the reason. */
   readonly skip?: readonly { readonly reason: string; readonly names: readonly string[] }[];
 }
 
 /** Adds one test a case. A skip is named with its reason, and one that names no case fails. */
-export function registerCases<T>(title: string, cases: readonly Case<T>[], { open, has, skip = [] }: RegisterOptions<T>): void {
+export function registerCases<T>(title: string, cases: readonly Case<T>[], { open, has, timeoutMs, skip = [] }: RegisterOptions<T>): void {
   const reasons = new Map(skip.flatMap(({ reason, names }) => names.map((name) => [name, reason] as const)));
   describe(title, () => {
     for (const one of cases) {
@@ -36,7 +38,7 @@ export function registerCases<T>(title: string, cases: readonly Case<T>[], { ope
         } finally {
           await close?.();
         }
-      });
+      }, timeoutMs);
     }
 
     const names = new Set(cases.map((one) => one.name));

@@ -1,0 +1,49 @@
+/** L1 to L13 on a real broker, through both clients. */
+import { logCases } from "../../src/testing/conformance/log-cases.ts";
+import type { LogSubject } from "../../src/testing/conformance/log-cases.ts";
+import { registerCases } from "../conformance/register.ts";
+import type { OpenedSubject } from "../conformance/register.ts";
+import { testBroker } from "./broker.ts";
+import { clientNames, openLog, testSettings, whyNoClient } from "./kafka-clients.ts";
+import type { ClientName } from "./kafka-clients.ts";
+
+const CASE_TIMEOUT_MS = 60_000;
+
+/** What `KafkaLog` has of its capabilities. */
+const has: readonly string[] = ["durable", "rebalances"];
+
+async function subjectOf(client: ClientName): Promise<OpenedSubject<LogSubject>> {
+  const broker = await testBroker();
+  const prefix = broker.prefix();
+  const open = async () => openLog(client, await testSettings(broker.bootstrap, `${prefix}worker`));
+  let log = await open();
+  const subject: LogSubject = {
+    prefix,
+    get log() {
+      return log;
+    },
+    async reopen() {
+      await log.close();
+      return log = await open();
+    },
+    advance() {
+      throw new Error("a broker's clock goes by itself");
+    },
+  };
+  return { subject, close: () => log.close() };
+}
+
+const needsAdvance = logCases.map(({ name }) => name).filter((name) => name.includes("(needs advance)"));
+
+for (const client of clientNames) {
+  const why = await whyNoClient(client);
+  registerCases(`kafka log, client ${client}`, logCases, {
+    open: () => subjectOf(client),
+    has,
+    timeoutMs: CASE_TIMEOUT_MS,
+    skip: [
+      { reason: "a broker's clock goes by itself", names: needsAdvance },
+      ...(why === null ? [] : [{ reason: why, names: logCases.map(({ name }) => name) }]),
+    ],
+  });
+}
