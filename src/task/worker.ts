@@ -106,6 +106,8 @@ export class Worker {
   readonly #changeWaiters = new Set<() => void>();
   /** What was begun before the last abort is not this worker's any more. */
   #epoch = 0;
+  /** Partitions were taken, and what comes instead has not been told. */
+  #isMoving = false;
   /** Partitions are being handed back: nothing new begins. */
   #isRevoking = false;
   /** The end of the building of tasks so far. */
@@ -206,6 +208,17 @@ export class Worker {
     return this.#storage;
   }
 
+  /** Where the task of a partition is: here; here, but not at work yet; at another worker. While partitions move, nobody knows: it may come. */
+  whereIs({ topic, partition }: TopicPartition): "here" | "restoring" | "elsewhere" {
+    if (this.#tasks.some((task) => task.inputs.some((input) => input.topic.name === topic && input.partition === partition))) return "here";
+    return this.#isMoving || this.#assigned.some((at) => at.topic === topic && at.partition === partition) ? "restoring" : "elsewhere";
+  }
+
+  /** The tasks whose partitions are here and that are not at work yet. */
+  get restoring(): readonly string[] {
+    return this.#missing().map(({ sub, partition }) => `${sub.name}/${partition}`);
+  }
+
   /** Resolves once the tasks of all partitions that are here are built. */
   async whenBuilt(): Promise<void> {
     for (let building = this.#building;; building = this.#building) {
@@ -300,6 +313,7 @@ export class Worker {
     }
     this.#membership = await this.#log.join(this.#topology.app, topics, {
       assigned: async (partitions) => {
+        this.#isMoving = false;
         this.#assigned = [...this.#assigned, ...partitions];
         this.#changed();
         this.#sayChange(partitions, []);
@@ -309,6 +323,7 @@ export class Worker {
         if (!this.#hasChangelogs) await built;
       },
       revoked: async (partitions) => {
+        this.#isMoving = true;
         this.#isRevoking = true;
         // While it stops, what could be committed is.
         try {
@@ -322,6 +337,7 @@ export class Worker {
         }
       },
       lost: (partitions) => {
+        this.#isMoving = true;
         this.#drop(partitions);
         this.#epoch++;
         // While a commit is under way its end is awaited first: two at once would be in each other's way.
@@ -406,8 +422,7 @@ export class Worker {
 
   async #buildMissing(): Promise<void> {
     const assignments = this.#assignments;
-    const wanted = this.#topology.subTopologies.flatMap((sub) => this.#partitionNumbers(sub).map((partition) => ({ sub, partition })));
-    const missing = wanted.filter(({ sub, partition }) => !this.#tasks.some((task) => task.name === sub.name && task.partition === partition));
+    const missing = this.#missing();
     if (missing.length === 0) return;
     const partitions = missing.flatMap(({ sub, partition }) => this.#inputsOf(sub, partition));
     const committed = new Map((await this.#log.committed(this.#topology.app, partitions)).map((at) => [placeOf(at), at.position]));
@@ -438,6 +453,11 @@ export class Worker {
     // Partitions came or went meanwhile: what was read may be old.
     if (this.#assignments !== assignments) return await this.#buildMissing();
     if (failed !== undefined) throw failed.reason;
+  }
+
+  #missing(): { readonly sub: SubTopology; readonly partition: number }[] {
+    const wanted = this.#topology.subTopologies.flatMap((sub) => this.#partitionNumbers(sub).map((partition) => ({ sub, partition })));
+    return wanted.filter(({ sub, partition }) => !this.#tasks.some((task) => task.name === sub.name && task.partition === partition));
   }
 
   /** Brings the state of a task up to date; null when it is not wanted any more. */
