@@ -13,13 +13,16 @@ export type ClientName = "platformatic" | "confluent";
 /** Both. */
 export const clientNames: readonly ClientName[] = ["platformatic", "confluent"];
 
+/** In a variable: it need not be installed, and compilers look for it otherwise. */
+const NATIVE_PACKAGE = "@confluentinc/kafka-javascript";
+
 /** Why a client cannot run here, broker included; null when it can. */
 export async function whyNoClient(name: ClientName): Promise<string | null> {
   const noBroker = whyNoBroker();
   if (noBroker !== null || name === "platformatic") return noBroker;
   if (selfName() !== "node") return "the native client runs on Node only";
   try {
-    await import("@confluentinc/kafka-javascript");
+    await import(NATIVE_PACKAGE);
     return null;
   } catch {
     return "@confluentinc/kafka-javascript is not installed, or not built for this Node";
