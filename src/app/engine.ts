@@ -1,6 +1,6 @@
 /** A running app: log, worker and HTTP face, opened in order and closed in reverse. */
 import { ExternalError, messageOf, StreamError } from "../base/errors.ts";
-import { readFeatures } from "../feature/online.ts";
+import { featurePartition, readFeatures } from "../feature/online.ts";
 import type { FeatureParts } from "../feature/feature-set.ts";
 import type { AcceptedRequest, AppendResult, HealthReport, HttpHost, IdempotencyId } from "../http/host.ts";
 import { type HttpApp, httpApp } from "../http/server.ts";
@@ -10,6 +10,7 @@ import type { WebhookDefinition } from "../http/ingest/webhook.ts";
 import type { Append, Log } from "../log/log.ts";
 import { Metrics } from "../observe/metrics.ts";
 import type { Observer } from "../observe/events.ts";
+import type { TopicPartition } from "../record/record.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Database } from "../sqlite/database.ts";
 import { RECEIVED_HEADER } from "../feature/resolver.ts";
@@ -20,6 +21,7 @@ import type { TopicDefinition } from "../topology/node.ts";
 import type { Topology } from "../topology/topology.ts";
 import { drive } from "./drive.ts";
 import type { LogDriver, OpenLog } from "../log/driver.ts";
+import { measureWorker, TaskGauges } from "./measure.ts";
 import { appendOf } from "./records.ts";
 import { version } from "./version.ts";
 
@@ -38,11 +40,12 @@ export interface EngineOptions {
 /** A handler that is under way for longer makes the app degraded. */
 const STUCK_MS = 30_000;
 
+const RESTORING = "tasks are being restored";
+
 /** A running app. */
 export class Engine {
   readonly worker: Worker;
   readonly log: Log;
-  readonly metrics: Metrics;
   /** Where records and state lie, for people. */
   readonly place: string;
   /** Set when it listens. */
@@ -50,6 +53,8 @@ export class Engine {
   readonly #options: EngineOptions;
   readonly #database: Database | null;
   readonly #http: HttpApp;
+  readonly #metrics: Metrics;
+  readonly #gauges: TaskGauges;
   /** By the topic they lead to; empty where the log itself keeps ids. */
   readonly #ingestTopics: ReadonlyMap<string, TopicDefinition>;
   #driven: Promise<void> | null = null;
@@ -63,13 +68,14 @@ export class Engine {
     ingestTopics: ReadonlyMap<string, TopicDefinition>,
   ) {
     this.#options = options;
-    this.metrics = metrics;
+    this.#metrics = metrics;
     this.#ingestTopics = ingestTopics;
     this.log = log;
     this.place = place;
     this.worker = worker;
     this.#database = database;
-    this.#measure();
+    measureWorker(metrics, worker);
+    this.#gauges = new TaskGauges(metrics, worker);
     this.#http = httpApp(this.#host());
   }
 
@@ -94,6 +100,12 @@ export class Engine {
       await log.close();
       throw error;
     }
+  }
+
+  /** As of now: tasks come and go with their partitions. */
+  get metrics(): Metrics {
+    this.#gauges.update();
+    return this.#metrics;
   }
 
   /** Steps the worker until it stops; rejects when it fails. */
@@ -126,23 +138,40 @@ export class Engine {
     return { topic: topic.name, partition: append.partition, position: receipt!.position };
   }
 
-  /** Committed and durable values of features. */
+  /** Committed and durable values of features. Throws `PARTITION_ABSENT` where another worker has them, or this one not yet. */
   async query(parts: FeatureParts, key: unknown, names: readonly string[], at: number | null): Promise<Record<string, unknown>> {
-    const answer = readFeatures(this.worker.storage, parts.entity, this.log.partitionsOf(parts.topic.name) ?? 1, parts.keys, key, names, at);
+    const partitions = this.log.partitionsOf(parts.topic.name) ?? 1;
+    this.#checkIsHere({ topic: parts.topic.name, partition: featurePartition(parts.keys, key, partitions) });
+    const answer = readFeatures(this.worker.storage, parts.entity, partitions, parts.keys, key, names, at);
     // What was read is committed, but nothing leaves the process before it is durable.
     if (!this.worker.isDurable) await this.log.flush();
     return answer;
   }
 
+  /** What lies here of a partition that another worker has is old. */
+  #checkIsHere(at: TopicPartition): void {
+    if (!this.log.capabilities.rebalances) return;
+    const place = this.worker.whereIs(at);
+    if (place === "here") return;
+    const isRestoring = place === "restoring";
+    const why = isRestoring ? "is being restored by this worker: try again" : "is owned by another worker: ask that one";
+    throw new ExternalError("PARTITION_ABSENT", `Cannot read state: partition ${at.partition} of "${at.topic}" ${why}`, {
+      details: { ...at, isRestoring },
+      ...(isRestoring ? { retryAfterMs: 1_000 } : {}),
+    });
+  }
+
   health(): HealthReport {
     const { worker } = this;
-    const tasks = worker.tasks.map((task) => ({
+    const atWork = worker.tasks.map((task) => ({
       id: task.id,
       status: task.stopped === null ? "running" : "stopped",
       ...(task.stopped === null ? {} : { reason: messageOf(task.stopped) }),
       lag: task.inputs.reduce<number | null>((sum, { lag }) => sum === null || lag === null ? null : sum + lag, 0),
       watermark: Number.isFinite(task.clock.safe) ? task.clock.safe : null,
     }));
+    const restoring = worker.state === "stopped" || worker.state === "failed" ? [] : worker.restoring;
+    const tasks = [...atWork, ...restoring.map((id) => ({ id, status: "restoring", lag: null, watermark: null }))];
     const failure = worker.failure;
     const base = { tasks, ready: failure === null && (worker.state === "running" || worker.state === "committing") };
     switch (worker.state) {
@@ -151,7 +180,7 @@ export class Engine {
       case "stopped":
         return { ...base, status: "stopped", reason: "the app was stopped", live: false };
       case "starting":
-        return { ...base, status: "degraded", reason: "tasks are being restored", live: true };
+        return { ...base, status: "degraded", reason: RESTORING, live: true };
       default:
         if (failure !== null) return { ...base, status: "error", reason: messageOf(failure), live: false };
         return this.#workingHealth(base);
@@ -160,7 +189,7 @@ export class Engine {
 
   /** Of an app that works: whether something keeps it from getting on. */
   #workingHealth(base: Pick<HealthReport, "tasks" | "ready">): HealthReport {
-    const trouble = this.worker.commitTrouble ?? this.#stuckHandler();
+    const trouble = this.worker.commitTrouble ?? this.#stuckHandler() ?? (base.tasks.some(({ status }) => status === "restoring") ? RESTORING : null);
     return trouble === null ? { ...base, status: "ok", live: true } : { ...base, status: "degraded", reason: trouble, live: true };
   }
 
@@ -198,7 +227,9 @@ export class Engine {
       health: async () => this.health(),
       topology: () => this.describe(),
       mermaid: () => mermaidOf(this.describe()),
-      metrics: this.metrics,
+      get metrics() {
+        return engine.metrics;
+      },
       get admin() {
         return engine.admin;
       },
@@ -231,45 +262,5 @@ export class Engine {
   #withId(append: Append, id: IdempotencyId, receivedAt: number): Append {
     const ingestTopic = this.#ingestTopics.get(append.topic);
     return ingestTopic === undefined ? { ...append, id } : ingestAppend(this.#options.topology.app, ingestTopic, append, id, receivedAt);
-  }
-
-  #measure(): void {
-    const { metrics, worker } = this;
-    const { stats } = worker;
-    metrics.total("millrace_records_processed_total", "Records whose effects are in.", {}, () => stats.processed);
-    metrics.total("millrace_results_fired_total", "Results that event time made due.", {}, () => stats.fired);
-    metrics.total("millrace_records_late_total", "Records that came after their window had closed.", {}, () => stats.late);
-    metrics.total("millrace_records_dead_lettered_total", "Records that were given up.", {}, () => stats.deadLetters);
-    metrics.total("millrace_record_retries_total", "Tries after the first.", {}, () => stats.retries);
-    metrics.total("millrace_commits_total", "Commits that happened.", {}, () => stats.commits);
-    metrics.total("millrace_commits_failed_total", "Commits that did not happen.", {}, () => stats.failedCommits);
-    metrics.total(
-      "millrace_records_skipped_total",
-      "Records that were left out, for whatever reason.",
-      {},
-      () => [...stats.skipped.values()].reduce((sum, count) => sum + count, 0),
-    );
-    for (const task of worker.tasks) {
-      const own = (): typeof task | undefined => worker.tasks.find(({ id }) => id === task.id);
-      for (const { topic, partition } of task.inputs) {
-        const labels = { topic: topic.name, partition: String(partition) };
-        const input = () => own()?.inputs.find((candidate) => candidate.topic === topic);
-        metrics.gauge("millrace_partition_lag_records", "Records between the position and the end.", labels, () => input()?.lag ?? NaN);
-        metrics.gauge("millrace_partition_position", "Position of the next record to take.", labels, () => input()?.position ?? NaN);
-      }
-      metrics.gauge(
-        "millrace_task_watermark_seconds",
-        "Event time by which windows close, seconds since the epoch.",
-        { task: task.id },
-        () => (own()?.clock.safe ?? NaN) / 1_000,
-      );
-      metrics.gauge(
-        "millrace_task_unresolved_records",
-        "Records under way, waiting for another try, or behind one of their key.",
-        { task: task.id },
-        () => own()?.unresolved.size ?? NaN,
-      );
-      metrics.gauge("millrace_task_cached_bytes", "About how much memory cached state takes.", { task: task.id }, () => own()?.cachedBytes ?? NaN);
-    }
   }
 }

@@ -39,6 +39,7 @@ export const errorCodes = {
   LOG_UNAVAILABLE: "The log cannot be reached, or cannot do this for now: see the message and the cause.",
   LOG_BUSY: "The log takes no more for now: try again after the time given.",
   FENCED: "This worker no longer owns the partition: its work was dropped.",
+  PARTITION_ABSENT: "The state of a partition is not at this worker: ask the one that owns it, or try again once it is restored here.",
   CONFIG_INVALID: "A setting from the environment or the command line is wrong.",
   RUNTIME_UNSUPPORTED: "This runtime cannot do what was asked: the message names the way round.",
   INVARIANT: "A bug in Millrace: please report it with the message.",

@@ -48,6 +48,11 @@ export function featureStep(entity: string, keys: KeyFormat): TopologyNode["buil
   };
 }
 
+/** The partition whose task keeps the features of a key. */
+export function featurePartition(keys: KeyFormat, key: unknown, partitions: number): number {
+  return partitions === 1 ? 0 : partitionFor(keys.encode(key), partitions);
+}
+
 /** Committed values of features of a key, null where nothing was observed; with `at`, the newest observed at that moment or before. */
 export function readFeatures(
   storage: StateStorage,
@@ -59,7 +64,7 @@ export function readFeatures(
   at: number | null,
 ): Record<string, unknown> {
   const [onlineSpec, historySpec] = featureStores(entity);
-  const partition = partitions === 1 ? 0 : partitionFor(keys.encode(key), partitions);
+  const partition = featurePartition(keys, key, partitions);
   const id = keys.toId(key);
   const answer: Record<string, unknown> = Object.fromEntries(names.map((name) => [name, null]));
   const space = storage.findSpace(at === null ? onlineSpec.name : historySpec.name, partition);

@@ -1,9 +1,9 @@
 /** Feature values by HTTP: `GET /features/:entity/:key?names=a,b&at=2026-01-01T00:00:00Z`. */
-import { isStreamError } from "../../base/errors.ts";
+import { isStreamError, type StreamError } from "../../base/errors.ts";
 import { errorFacts } from "../../observe/events.ts";
 import type { Guard } from "../admin/guard.ts";
 import type { FeatureQuery, HttpHost } from "../host.ts";
-import { jsonResponse, NOT_FOUND, problemResponse, Refusal, retryAfterSeconds } from "../problem.ts";
+import { jsonResponse, NOT_FOUND, type Problem, problemResponse, Refusal, retryAfterSeconds } from "../problem.ts";
 import type { Call, Route } from "../router.ts";
 
 const PATH = "/features/:entity/:key";
@@ -32,6 +32,7 @@ async function answer(host: HttpHost, { url, params }: Call): Promise<Response> 
     if (isStreamError(error) && error.code === "OPTION_INVALID") {
       return problemResponse({ status: 400, reason: "query", detail: error.message, code: error.code });
     }
+    if (isStreamError(error) && error.code === "PARTITION_ABSENT") return problemResponse(absent(error));
     host.log({ type: "requestFailed", route: PATH, status: 503, error: errorFacts(error) });
     const pauseMs = isStreamError(error) ? error.retryAfterMs : null;
     return problemResponse({
@@ -41,6 +42,15 @@ async function answer(host: HttpHost, { url, params }: Call): Promise<Response> 
       retryAfterSeconds: retryAfterSeconds(pauseMs),
     });
   }
+}
+
+/** Whose partition it is moves: who is told 421 asks another worker, who is told 503 asks again. */
+function absent({ code, details, retryAfterMs }: StreamError): Problem {
+  const { topic, partition, isRestoring } = details;
+  const which = `Partition ${String(partition)} of "${String(topic)}"`;
+  if (isRestoring !== true) return { status: 421, reason: "elsewhere", detail: `${which} is owned by another worker. Ask that one.`, code };
+  const retry = retryAfterSeconds(retryAfterMs);
+  return { status: 503, reason: "restoring", detail: `${which} is being restored by this worker. Try again.`, code, retryAfterSeconds: retry };
 }
 
 function namesOf(lists: readonly string[]): readonly string[] | null {
