@@ -1,0 +1,172 @@
+/** Topics, ends and committed positions of a cluster, by a handle that does nothing else, so that no failure of a producer takes it along. */
+import type { CommittedPosition, PartitionInfo } from "../../../src/log/log.ts";
+import type { TopicPartition } from "../../../src/record/record.ts";
+import type { ClientSettings, NewTopic, TopicFacts } from "../client.ts";
+import { kafkaFailure } from "../failure.ts";
+import type { Confluent, NativeAdmin, NativeMetadata, NativePart, NativeProducer, NativeTopic } from "./confluent.ts";
+import type { NativeCalls } from "./native-calls.ts";
+import { baseConfig } from "./native-config.ts";
+import { nativeFailure } from "./native-failure.ts";
+
+const READ_UNCOMMITTED = 0;
+const TOPIC_ALREADY_EXISTS = 36;
+const LEADER_NOT_AVAILABLE = 5;
+const UNKNOWN_TOPIC = 3;
+
+/** Asks about the cluster, and changes topics. */
+export class NativeClusterAdmin {
+  readonly #confluent: Confluent;
+  readonly #calls: NativeCalls;
+  readonly #timeoutMs: number;
+  readonly #handle: NativeProducer;
+  readonly #admin: NativeAdmin;
+
+  private constructor(confluent: Confluent, calls: NativeCalls, timeoutMs: number, handle: NativeProducer) {
+    this.#confluent = confluent;
+    this.#calls = calls;
+    this.#timeoutMs = timeoutMs;
+    this.#handle = handle;
+    this.#admin = confluent.AdminClient.createFrom(handle);
+  }
+
+  /** Rejects when no broker answers. */
+  static async open(confluent: Confluent, calls: NativeCalls, settings: ClientSettings): Promise<NativeClusterAdmin> {
+    const handle = new confluent.Producer(baseConfig(settings));
+    handle.on("event.error", (error) => settings.warn(`[kafka] ${error.message}`, error));
+    const options = { timeout: settings.timeoutMs, allTopics: false };
+    await calls.call(`connect to ${settings.brokers.join(", ")}`, (done) => handle.connect(options, done));
+    return new NativeClusterAdmin(confluent, calls, settings.timeoutMs, handle);
+  }
+
+  /** Partition counts of those that exist. */
+  topics(names: readonly string[] | null): Promise<readonly TopicFacts[]> {
+    const what = "ask for topics";
+    return this.#calls.retry(what, async () => {
+      if (names === null) {
+        const { topics } = await this.#calls.call<NativeMetadata>(
+          what,
+          (done) => this.#handle.getMetadata({ timeout: this.#timeoutMs, allTopics: true }, done),
+        );
+        return topics.filter(({ name }) => !name.startsWith("__")).map(({ name, partitions }) => ({ name, partitions: partitions.length }));
+      }
+      const found = (await this.#describe(names)).filter((topic) => codeOfPart(topic) !== UNKNOWN_TOPIC);
+      found.forEach((topic) => refuseFailed(topic, `ask for topic "${topic.name}"`));
+      return found.map(({ name, partitions }) => ({ name, partitions: partitions.length }));
+    });
+  }
+
+  /** One that exists is no error. */
+  async createTopics(topics: readonly NewTopic[]): Promise<void> {
+    await Promise.all(topics.map((topic) => this.#create(topic)));
+    await this.#calls.retry("make topics", async () => {
+      for (const topic of await this.#describe(topics.map(({ name }) => name))) {
+        const what = `make topic "${topic.name}"`;
+        // A broker may hear of a new topic a little later than another.
+        if (codeOfPart(topic) === UNKNOWN_TOPIC) throw kafkaFailure(LEADER_NOT_AVAILABLE, what);
+        refuseFailed(topic, what);
+        if (topic.partitions.some(({ leader }) => leader === undefined || leader.id < 0)) throw kafkaFailure(LEADER_NOT_AVAILABLE, what);
+      }
+    });
+  }
+
+  /** First kept positions and high watermarks. */
+  offsets(partitions: readonly TopicPartition[]): Promise<readonly PartitionInfo[]> {
+    const { EARLIEST, LATEST } = this.#confluent.OffsetSpec;
+    return this.#calls.retry("ask for the ends of partitions", async () => {
+      const [starts, ends] = await Promise.all([this.#offsets(partitions, EARLIEST), this.#offsets(partitions, LATEST)]);
+      return partitions.map((at) => ({ topic: at.topic, partition: at.partition, start: starts.get(keyOf(at))!, end: ends.get(keyOf(at))! }));
+    });
+  }
+
+  /** High watermarks. */
+  ends(partitions: readonly TopicPartition[]): Promise<readonly number[]> {
+    return this.#calls.retry("ask for the ends of partitions", async () => {
+      const ends = await this.#offsets(partitions, this.#confluent.OffsetSpec.LATEST);
+      return partitions.map((at) => ends.get(keyOf(at))!);
+    });
+  }
+
+  /** Waits out transactions that move a position. Partitions without a position are left out. */
+  committed(group: string, partitions: readonly TopicPartition[]): Promise<readonly CommittedPosition[]> {
+    const what = `ask for the committed positions of group "${group}"`;
+    if (partitions.length === 0) return Promise.resolve([]);
+    const asked = [{ groupId: group, partitions: distinct(partitions) }];
+    return this.#calls.retry(what, async () => {
+      const options = { timeout: this.#timeoutMs, requireStableOffsets: true };
+      const [answer] = await this.#calls.call(
+        what,
+        (done: Parameters<NativeAdmin["listConsumerGroupOffsets"]>[2]) => this.#admin.listConsumerGroupOffsets(asked, options, done),
+      );
+      refuseFailed(answer!, what);
+      const known: CommittedPosition[] = [];
+      for (const at of answer!.partitions) {
+        refuseFailed(at, what);
+        if (at.offset >= 0) known.push({ topic: at.topic, partition: at.partition, position: at.offset });
+      }
+      return known;
+    });
+  }
+
+  /** Deletes below the positions. */
+  async deleteRecords(below: readonly CommittedPosition[]): Promise<void> {
+    if (below.length === 0) return;
+    const what = "delete records";
+    const asked = below.map(({ topic, partition, position }) => ({ topic, partition, offset: position }));
+    await this.#calls.retry(what, async () => {
+      const options = { timeout: this.#timeoutMs, operationTimeout: this.#timeoutMs };
+      const parts = await this.#calls.call(what, (done: Parameters<NativeAdmin["deleteRecords"]>[2]) => this.#admin.deleteRecords(asked, options, done));
+      parts.forEach((part) => refuseFailed(part, `${what} of "${part.topic}" partition ${part.partition}`));
+    });
+  }
+
+  /** The client's calls must be closed already. */
+  close(): Promise<void> {
+    return new Promise((resolve) => this.#handle.disconnect(0, () => resolve()));
+  }
+
+  async #create({ name, partitions, replicationFactor, configs }: NewTopic): Promise<void> {
+    const what = `make topic "${name}"`;
+    const topic = { topic: name, num_partitions: partitions, replication_factor: replicationFactor, config: configs };
+    await this.#calls.retry(what, async () => {
+      try {
+        await this.#calls.raw(what, (done) => this.#admin.createTopic(topic, this.#timeoutMs, done));
+      } catch (error) {
+        if (codeOfPart({ error: error as NativePart["error"] & object }) !== TOPIC_ALREADY_EXISTS) throw nativeFailure(error, what);
+      }
+    });
+  }
+
+  #describe(names: readonly string[]): Promise<readonly NativeTopic[]> {
+    if (names.length === 0) return Promise.resolve([]);
+    const options = { timeout: this.#timeoutMs };
+    return this.#calls.call("ask for topics", (done) => this.#admin.describeTopics([...new Set(names)], options, done));
+  }
+
+  async #offsets(partitions: readonly TopicPartition[], spec: unknown): Promise<ReadonlyMap<string, number>> {
+    if (partitions.length === 0) return new Map();
+    const what = "ask for the ends of partitions";
+    const asked = distinct(partitions).map((at) => ({ ...at, offset: spec }));
+    const options = { timeout: this.#timeoutMs, isolationLevel: READ_UNCOMMITTED };
+    const answers = await this.#calls.call(what, (done: Parameters<NativeAdmin["listOffsets"]>[2]) => this.#admin.listOffsets(asked, options, done));
+    return new Map(answers.map((at) => {
+      refuseFailed(at, `ask for the ends of "${at.topic}" partition ${at.partition}`);
+      return [keyOf(at), at.offset];
+    }));
+  }
+}
+
+function distinct(partitions: readonly TopicPartition[]): TopicPartition[] {
+  return [...new Map(partitions.map((at) => [keyOf(at), { topic: at.topic, partition: at.partition }])).values()];
+}
+
+function keyOf({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}`;
+}
+
+function codeOfPart({ error }: NativePart): number {
+  return error?.code ?? 0;
+}
+
+function refuseFailed(part: NativePart, what: string): void {
+  if (codeOfPart(part) !== 0) throw nativeFailure(part.error, what);
+}

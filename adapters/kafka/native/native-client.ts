@@ -1,0 +1,137 @@
+/**
+ * A `KafkaClient` over librdkafka, for Node. It is slower than the other one by what making a JavaScript object of each record costs; what speaks for it is librdkafka's own: logins, networks and
+ * brokers that it has seen more of.
+ *
+ * What it cannot do: tell the settings of topics; write a record with the timestamp 0; tell a header of null from one that is empty; give the broker's id of a member.
+ */
+import { toHex } from "../../../src/base/bytes.ts";
+import type { AssignmentListener, CommittedPosition, OutputBatch, PartitionInfo, PartitionReader } from "../../../src/log/log.ts";
+import type { TopicPartition } from "../../../src/record/record.ts";
+import type { ClientSettings, GroupMember, KafkaClient, NewTopic, TopicFacts, Transaction } from "../client.ts";
+import { closedFailure } from "../failure.ts";
+import { loadConfluent } from "./confluent.ts";
+import { NativeClusterAdmin } from "./native-admin.ts";
+import { NativeAppender } from "./native-appender.ts";
+import { NativeCalls } from "./native-calls.ts";
+import { NativeFetcher } from "./native-fetcher.ts";
+import type { FetcherHost } from "./native-fetcher.ts";
+import { NativeMember } from "./native-member.ts";
+import { NativeTransactions } from "./native-transactions.ts";
+
+/** Rejects with `RUNTIME_UNSUPPORTED` where the package cannot be loaded, and when no broker answers. */
+export async function openNativeClient(settings: ClientSettings): Promise<KafkaClient> {
+  const confluent = await loadConfluent();
+  const calls = new NativeCalls(settings.runtime, settings.timeoutMs);
+  const admin = await NativeClusterAdmin.open(confluent, calls, settings);
+  const client = new NativeClient({ confluent, calls, settings, admin });
+  try {
+    await client.open();
+  } catch (error) {
+    await client.close();
+    throw error;
+  }
+  return client;
+}
+
+class NativeClient implements KafkaClient {
+  readonly #host: FetcherHost;
+  readonly #members: Set<NativeMember> = new Set();
+  readonly #fetchers: NativeFetcher[] = [];
+  readonly #appender: NativeAppender;
+  readonly #transactions: NativeTransactions;
+  #closing: Promise<void> | null = null;
+
+  constructor(host: FetcherHost) {
+    const { confluent, calls, settings, admin } = host;
+    this.#host = host;
+    this.#appender = new NativeAppender(confluent, calls, settings);
+    this.#transactions = new NativeTransactions(confluent, calls, settings, admin);
+  }
+
+  open(): Promise<void> {
+    return this.#transactions.settle();
+  }
+
+  topics(names: readonly string[] | null): Promise<readonly TopicFacts[]> {
+    return this.#host.admin.topics(names);
+  }
+
+  createTopics(topics: readonly NewTopic[]): Promise<void> {
+    return this.#host.admin.createTopics(topics);
+  }
+
+  topicConfigs(): Promise<ReadonlyMap<string, Readonly<Record<string, string>>>> {
+    return Promise.resolve(new Map());
+  }
+
+  offsets(partitions: readonly TopicPartition[]): Promise<readonly PartitionInfo[]> {
+    return this.#host.admin.offsets(partitions);
+  }
+
+  async committed(group: string, partitions: readonly TopicPartition[]): Promise<readonly CommittedPosition[]> {
+    await this.#transactions.settle();
+    return await this.#host.admin.committed(group, partitions);
+  }
+
+  deleteRecords(below: readonly CommittedPosition[]): Promise<void> {
+    return this.#host.admin.deleteRecords(below);
+  }
+
+  produce(batches: readonly OutputBatch[]): Promise<readonly (number | Error)[]> {
+    return this.#appender.produce(batches);
+  }
+
+  join(group: string, topics: readonly string[], listener: AssignmentListener): Promise<GroupMember> {
+    const { confluent, calls, settings } = this.#host;
+    return NativeMember.join({ confluent, calls, settings, members: this.#members }, group, topics, listener);
+  }
+
+  reader(partition: TopicPartition, position: number, onArrival: () => void): PartitionReader {
+    if (this.#host.calls.isClosed) throw closedFailure("read");
+    // A consumer has one position a partition: readers of the same one get consumers of their own.
+    let fetcher = this.#fetchers.find((one) => !one.has(partition));
+    if (fetcher === undefined) {
+      const { runtime, clientId } = this.#host.settings;
+      this.#fetchers.push(fetcher = new NativeFetcher(this.#host, `${clientId}-reads-${toHex(runtime.randomBytes(8))}`));
+    }
+    return fetcher.open(partition, position, onArrival);
+  }
+
+  async commitPositions(member: GroupMember, positions: readonly CommittedPosition[]): Promise<void> {
+    const hold = (member as NativeMember).hold(positions);
+    const offsets = positions.map(({ topic, partition, position }) => ({ topic, partition, offset: position }));
+    try {
+      const commit = hold.using((consumer, done) => consumer.commitCb(offsets, done));
+      await this.#host.calls.call(`commit positions of group "${member.group}"`, commit);
+    } finally {
+      hold.release();
+    }
+  }
+
+  transact(transaction: Transaction): Promise<readonly number[]> {
+    return this.#transactions.transact(transaction.member as NativeMember, transaction);
+  }
+
+  flush(): Promise<void> {
+    return this.#host.calls.isClosed ? Promise.reject(closedFailure("flush")) : this.#appender.flush();
+  }
+
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    await this.#host.calls.close();
+    await this.#transactions.close();
+    await Promise.all([
+      ...[...this.#members].map((member) => member.close()),
+      ...this.#fetchers.map((fetcher) => fetcher.close()),
+      this.#appender.close(),
+    ]);
+    await this.#host.admin.close();
+  }
+}
