@@ -6,6 +6,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { installKafka } from "./kafka/jars.mjs";
+import { installNative } from "./kafka/native.mjs";
 
 /** The folder of the project. */
 export const root = fileURLToPath(new URL("..", import.meta.url));
@@ -41,6 +43,15 @@ export function install() {
   }
   if (broken.length > 0) stop(`These runtimes do not start: ${broken.join(", ")}. Remove node_modules and try again.`);
   say(`Runtimes: ${["node", "bun", "deno"].map((name) => `${name} ${versionOf(name)}`).join(", ")}.`);
+}
+
+/** Installs what only tests against Kafka need. What is missing in the end is no failure: `{ broker, native }` says why, each null when it is there. */
+export function installForKafka() {
+  const broker = installKafka(say);
+  say(broker === null ? "Kafka: a broker can be started." : `Kafka: NO BROKER, and its tests are skipped: ${broker}.`);
+  const native = installNative(say);
+  say(native === null ? "Native Kafka client: ready." : `Native Kafka client: NOT THERE, and its tests are skipped: ${native}.`);
+  return { broker, native };
 }
 
 /** What of package-lock.json is not in node_modules; null when all is. */

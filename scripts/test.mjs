@@ -1,20 +1,25 @@
 /**
  * The test command: `npm test`, or `node scripts/test.mjs [name of a suite …]`.
  *
- * Works on Node 20 and later with npm and nothing else. Installs what is missing, type-checks, runs the same tests on Bun, Deno and Node, prints what was skipped and why, and ends with one line
- * that counts everything. Exit code 0 only when nothing failed.
+ * Works on Node 20 and later with npm and nothing else. Installs what is missing, type-checks, runs the same tests on Bun, Deno and Node with one Kafka broker beside them, prints what was skipped
+ * and why, and ends with one line that counts everything. Exit code 0 only when nothing failed.
+ *
+ * MILLRACE_TEST_KAFKA, an address, names a broker to use in place of its own.
  */
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { environment, install, root } from "./install.mjs";
+import { environment, install, installForKafka, root } from "./install.mjs";
+import { startBroker } from "./kafka/broker-process.mjs";
 
 const output = mkdtempSync(join(tmpdir(), "millrace-test-"));
 process.on("exit", () => rmSync(output, { recursive: true, force: true }));
 
 const SUITE_TIMEOUT_MS = 12 * 60_000;
+/** For the topics of all suites. */
+const BROKER_HEAP_MB = 768;
 const TAIL_LINES = 60;
 const FAILURES_SHOWN_MAX = 20;
 const FAILURE_LINES_MAX = 30;
@@ -64,10 +69,39 @@ async function main(wanted) {
   if (unknown.length > 0) fail(`No suite is named ${unknown.join(", ")}; there are ${suites.map((suite) => suite.name).join(", ")}.`);
 
   install();
+  const chosen = suites.filter((suite) => wanted.length === 0 || wanted.includes(suite.name));
+  const missing = chosen.some(runsTests) ? installForKafka() : { broker: null, native: null };
   const started = performance.now();
   const results = [];
-  for (const suite of suites) if (wanted.length === 0 || wanted.includes(suite.name)) results.push(await runSuite(suite));
-  summarise(results, performance.now() - started);
+  let broker;
+  for (const suite of chosen) {
+    if (runsTests(suite) && broker === undefined && missing.broker === null && !environment.MILLRACE_TEST_KAFKA) {
+      broker = await brokerForAll();
+      if (broker === null) results.push({ suite: { name: "kafka" }, seconds: 0, passed: 0, failed: 1, skips: [] });
+    }
+    results.push(await runSuite(suite));
+  }
+  const tookMs = performance.now() - started;
+  await broker?.remove();
+  summarise(results, missing, tookMs);
+}
+
+/** Null when it does not start: a failure, for all that it needs is here. */
+async function brokerForAll() {
+  try {
+    const broker = await startBroker({ heapMb: BROKER_HEAP_MB });
+    environment.MILLRACE_TEST_KAFKA = broker.bootstrap;
+    say(`\n▶ kafka: a broker for all suites at ${broker.bootstrap}`);
+    return broker;
+  } catch (error) {
+    say(`\n▶ kafka: a broker for all suites\n  ✖ ${error.message}`);
+    return null;
+  }
+}
+
+/** Type checks need no Kafka. */
+function runsTests(suite) {
+  return suite.report !== undefined;
 }
 
 // ── running ─────────────────────────────────────────────────────────────────────────────────────
@@ -147,7 +181,7 @@ function decode(text) {
     .replaceAll("&amp;", "&");
 }
 
-function summarise(results, tookMs) {
+function summarise(results, missing, tookMs) {
   const skips = new Map();
   for (const { suite, skips: names } of results) for (const name of names) skips.set(name, [...(skips.get(name) ?? []), suite.name]);
   if (skips.size > 0) say("\nSkipped:");
@@ -155,6 +189,9 @@ function summarise(results, tookMs) {
     const [, title, reason] = /^(.*?)\s*\[skipped: (.*)\]$/.exec(name) ?? [null, name, "no reason given in its name"];
     say(`  ${[...new Set(where)].join(", ")}: ${title}\n    ${reason}`);
   }
+
+  if (missing.broker !== null) say(`\nNO KAFKA BROKER: ${missing.broker}. The tests that need one were skipped.`);
+  if (missing.native !== null) say(`\nNO NATIVE KAFKA CLIENT: ${missing.native}. Its tests were skipped.`);
 
   say("");
   for (const { suite, seconds, passed, failed, skips: skipped } of results) {
