@@ -1,0 +1,297 @@
+/** A task on a log that does not hold its state: what it begins with after its disk was lost, fell behind, is ahead, or the log said its words late. */
+import { describe, expect, test } from "bun:test";
+import { count, createApp, tumbling } from "../../../mod.ts";
+import type { App } from "../../../mod.ts";
+import type {
+  AssignmentListener,
+  CommittedPosition,
+  CommitUnit,
+  Log,
+  LogCapabilities,
+  Membership,
+  PartitionInfo,
+  PartitionReader,
+} from "../../../src/log/log.ts";
+import { memoryLog } from "../../../src/log/memory.ts";
+import type { LogDriver } from "../../../src/log/driver.ts";
+import { ExternalError } from "../../../src/base/errors.ts";
+import type { Chunk, TopicPartition } from "../../../src/record/record.ts";
+import type { Disk } from "../../../src/runtime/disk.ts";
+import { memoryDisk } from "../../../src/runtime/memory-disk.ts";
+import { openDatabase } from "../../../src/sqlite/open.ts";
+import type { Database } from "../../../src/sqlite/database.ts";
+import { WrappedLog } from "../../../src/testing/wrapped-log.ts";
+import { open, runtimeOf, Stand, START, valuesOf } from "./harness.ts";
+
+const CHANGELOG = "t-in-changelog";
+
+/** A log that is elsewhere: it outlives the app and does not hold its state. */
+class DurableLog extends WrappedLog {
+  /** A reader sees nothing from this position of the changelog on: a transaction's end is not there yet. */
+  stableEnd = Infinity;
+  /** Records of the changelog below this were deleted. */
+  keptFrom = 0;
+  /** What the next calls of `committed` fail with. */
+  failures: unknown[] = [];
+  /** Ends without telling `apply`. */
+  losesApply = false;
+  readonly wakers: (() => void)[] = [];
+  listener: AssignmentListener | null = null;
+
+  override join(group: string, topics: readonly string[], listener: AssignmentListener): Promise<Membership> {
+    this.listener = listener;
+    return super.join(group, topics, listener);
+  }
+
+  override get capabilities(): LogCapabilities {
+    return { ...this.inner.capabilities, durable: true };
+  }
+
+  override async committed(group: string, partitions: readonly TopicPartition[]): Promise<readonly CommittedPosition[]> {
+    const failure = this.failures.shift();
+    if (failure !== undefined) throw failure;
+    return await super.committed(group, partitions);
+  }
+
+  override async describe(topics: readonly string[]): Promise<readonly PartitionInfo[]> {
+    return (await super.describe(topics)).map((at) => at.topic === CHANGELOG ? { ...at, start: this.keptFrom } : at);
+  }
+
+  override commit(unit: CommitUnit, apply: (positions: readonly CommittedPosition[]) => void): ReturnType<Log["commit"]> {
+    return super.commit(unit, (positions) => {
+      if (this.losesApply) throw new ExternalError("LOG_COMMIT_FAILED", "[memory] died here");
+      apply(positions);
+    });
+  }
+
+  override reader(at: TopicPartition, position: number, onArrival: () => void): PartitionReader {
+    const inner = super.reader(at, position, onArrival);
+    if (at.topic !== CHANGELOG) return inner;
+    this.wakers.push(onArrival);
+    const log = this;
+    return {
+      ...at,
+      get position() {
+        return Math.min(inner.position, log.stableEnd);
+      },
+      get end() {
+        return Math.min(inner.end ?? 0, log.stableEnd);
+      },
+      take(bytesMax: number): Chunk | null {
+        if (inner.position < log.keptFrom) {
+          throw new ExternalError(
+            "LOG_POSITION_OUT_OF_RANGE",
+            `[memory] Cannot read from position ${inner.position}: the log keeps nothing below ${log.keptFrom}`,
+          );
+        }
+        return inner.position >= log.stableEnd ? null : inner.take(bytesMax);
+      },
+      seek: (to) => inner.seek(to),
+      close: () => inner.close(),
+    };
+  }
+
+  override async close(): Promise<void> {}
+}
+
+interface Rig extends LogDriver {
+  readonly log: DurableLog;
+  disk: Disk;
+  closeDisk(): void;
+}
+
+function rig(): Rig {
+  const log = new DurableLog(memoryLog(runtime));
+  let database: Database | null = null;
+  return {
+    "~log": "memory",
+    log,
+    disk: memoryDisk(),
+    closeDisk: () => database?.close(),
+    async open() {
+      this.closeDisk();
+      return { log, database: database = await openDatabase(runtime, this.disk, "state.db"), place: "memory" };
+    },
+  };
+}
+
+const runtime = runtimeOf();
+
+function counting(): App {
+  const app = createApp("t");
+  app.stream(app.topic<string, number>("in")).groupByKey().window(tumbling("1h"), { emit: "update", name: "hourly" }).aggregate({ n: count() }).map((
+    { value },
+  ) => value.n).to("counts");
+  return app;
+}
+
+/** Starts an app, and does not wait for its tasks. */
+async function started(driver: Rig, app: App = counting()): Promise<Stand> {
+  return await open(app, { runtime, driver });
+}
+
+async function built(driver: Rig, app?: App): Promise<Stand> {
+  const stand = await started(driver, app);
+  await stand.engine.worker.whenBuilt();
+  return stand;
+}
+
+/** Ends as a killed process does. */
+async function kill(stand: Stand): Promise<void> {
+  await stand.engine.worker.stop(0).catch(() => {});
+}
+
+async function count5(stand: Stand): Promise<void> {
+  await stand.append("in", Array.from({ length: 5 }, () => ({ key: "k", value: "1" })));
+  await stand.drain();
+}
+
+describe("a task begins with what was committed", () => {
+  test("F14 its disk is lost: state comes back from the changelog alone, and is told of", async () => {
+    const driver = rig();
+    const first = await built(driver);
+    await count5(first);
+    await kill(first);
+    driver.disk = memoryDisk();
+
+    const second = await built(driver);
+    await count5(second);
+
+    expect(valuesOf(driver.log, "counts")).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    const begun = second.events.find(({ type }) => type === "taskStarted");
+    expect(begun).toMatchObject({ task: "in/0", restoredRecords: (await driver.log.describe([CHANGELOG]))[0]!.end - 2 });
+    await kill(second);
+  });
+
+  test("F16 its disk is behind: the tail of the changelog is read, and no more", async () => {
+    const driver = rig();
+    const first = await built(driver);
+    await count5(first);
+    driver.log.losesApply = true;
+    await first.append("in", [{ key: "k", value: "1" }]);
+    await first.settle();
+    await first.engine.worker.commit().catch(() => {});
+    driver.log.losesApply = false;
+    await kill(first);
+
+    const second = await built(driver);
+    await count5(second);
+
+    expect(valuesOf(driver.log, "counts")).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+    const restored = second.events.flatMap((event) => event.type === "taskStarted" ? [event.restoredRecords] : []);
+    expect(restored).toEqual([1]);
+    await kill(second);
+  });
+
+  test("F15 its disk is ahead of the changelog: it is built again from there, and says so", async () => {
+    const driver = rig();
+    const first = await built(driver);
+    await count5(first);
+    await kill(first);
+    driver.closeDisk();
+    const other = rig();
+    other.disk = driver.disk;
+
+    const second = await built(other);
+    await count5(second);
+
+    expect(valuesOf(other.log, "counts")).toEqual([1, 2, 3, 4, 5]);
+    expect(second.events).toContainEqual({
+      type: "warning",
+      message: expect.stringContaining("The state of in/0 on this disk is built again from its changelog: it is at position"),
+      error: null,
+    });
+    await kill(second);
+  });
+
+  test("F22 the changelog was cut below its checkpoint: it is built again from what is there", async () => {
+    const driver = rig();
+    const first = await built(driver);
+    await count5(first);
+    await kill(first);
+    driver.log.keptFrom = (await driver.log.describe([CHANGELOG]))[0]!.end + 1;
+
+    const second = await started(driver);
+    await second.engine.worker.whenBuilt();
+
+    expect(second.events).toContainEqual({ type: "warning", message: expect.stringContaining("which begins at"), error: null });
+    await kill(second);
+  });
+
+  test("F37 F21 the end of the last commit reaches the changelog late: nothing is processed before", async () => {
+    const driver = rig();
+    const first = await built(driver);
+    await count5(first);
+    await kill(first);
+    driver.disk = memoryDisk();
+    driver.log.stableEnd = 2;
+
+    const second = await started(driver);
+    await second.append("in", [{ key: "k", value: "1" }]);
+    for (let i = 0; i < 20; i++) await second.advance(1_000);
+    expect([second.engine.health().status, second.engine.health().reason, second.engine.worker.tasks.length]).toEqual([
+      "degraded",
+      "tasks are being restored",
+      0,
+    ]);
+    driver.log.stableEnd = Infinity;
+    for (const wake of driver.log.wakers) wake();
+    await second.engine.worker.whenBuilt();
+    await second.drain();
+
+    expect(valuesOf(driver.log, "counts")).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(second.engine.health().status).toBe("ok");
+    await kill(second);
+  });
+
+  test("F24 the log cannot be asked: the worker says so and asks again", async () => {
+    const driver = rig();
+    driver.log.failures = Array.from({ length: 3 }, () => new ExternalError("LOG_UNAVAILABLE", "[memory] no broker answers"));
+
+    const stand = await started(driver);
+    await stand.advance(0);
+    expect(stand.engine.health()).toMatchObject({ status: "degraded" });
+    for (let i = 0; i < 8; i++) await stand.advance(500);
+    await stand.engine.worker.whenBuilt();
+    await count5(stand);
+
+    expect(valuesOf(driver.log, "counts")).toEqual([1, 2, 3, 4, 5]);
+    expect(stand.events.filter(({ type }) => type === "logUnavailable").map((event) => event.type === "logUnavailable" ? event.retryAfterMs : null)).toEqual([
+      250,
+      500,
+      1_000,
+    ]);
+    await kill(stand);
+  });
+
+  test("F31 a store that changed is refused after its disk was lost, too", async () => {
+    const driver = rig();
+    const first = await built(driver);
+    await count5(first);
+    await kill(first);
+    driver.disk = memoryDisk();
+    const changed = createApp("t");
+    changed.stream(changed.topic<string, number>("in")).groupByKey().window(tumbling("2h"), { emit: "update", name: "hourly" }).aggregate({ n: count() }).to(
+      "counts",
+    );
+
+    const second = await started(driver, changed);
+
+    await expect(second.engine.worker.whenBuilt()).rejects.toMatchObject({ code: "STORE_INCOMPATIBLE" });
+    expect(second.engine.health().status).toBe("error");
+    await kill(second);
+  });
+
+  test("F25 an input has gained partitions: the worker stops and says to start again", async () => {
+    const driver = rig();
+    const stand = await built(driver);
+
+    await driver.log.listener!.assigned([{ topic: "in", partition: 1 }]);
+
+    expect(stand.engine.worker.failure).toMatchObject({
+      code: "LOG_TOPIC_MISMATCH",
+      message: expect.stringContaining('topic "in" has a partition 1 now, and had 1 partitions when this worker started'),
+    });
+    await kill(stand);
+  });
+});
