@@ -30,7 +30,8 @@ export function findKafka() {
 /** Installs what is missing. Null when a broker can be started, else a sentence that says why not; says what it does. */
 export function installKafka(say = console.log) {
   if (process.platform === "win32") return findKafka().missing;
-  if (findJava() === null) installPackages(["default-jre-headless"], say);
+  // A broker runs without the compiler; some tests compile a program for the Java client.
+  if (findJava() === null || spawnSync("javac", ["-version"]).status !== 0) installPackages(["default-jdk-headless"], say);
   const java = findJava();
   if (java === null) return findKafka().missing;
   if (isInstalled(target, KEY)) return null;
