@@ -1,8 +1,51 @@
 /** Cases of the `Log` contract about groups of several members: L7, L8. */
+import type { AssignmentListener } from "../../log/log.ts";
 import { check, checkEqual } from "./cases.ts";
 import type { Case } from "./cases.ts";
 import { commitDurably, listener, member, output, refusal, topicSpec, unit, valuesOf } from "./log-subject.ts";
 import type { LogSubject } from "./log-subject.ts";
+
+/**
+ * Members of one group, and a wait until they own so many partitions together: a log on several machines tells one member of its share before another.
+ */
+class Shares {
+  readonly #owned = new Map<string, number>();
+  readonly #waiters: { readonly count: number; readonly resolve: () => void }[] = [];
+
+  /** A listener for a member of this name. */
+  listener(name: string, heard: string[] = [], more: Partial<AssignmentListener> = {}): AssignmentListener {
+    return listener(name, heard, {
+      ...more,
+      assigned: async (partitions) => {
+        await more.assigned?.(partitions);
+        // Told once the call is over, when the membership shows it.
+        void Promise.resolve().then(() => this.#set(name, partitions.length));
+      },
+      revoked: async (partitions) => {
+        await more.revoked?.(partitions);
+        this.#set(name, 0);
+      },
+    });
+  }
+
+  /** Fulfils once all members own so many together. */
+  async whole(count: number): Promise<void> {
+    const answer = Promise.withResolvers<void>();
+    this.#waiters.push({ count, resolve: answer.resolve });
+    this.#tell();
+    await answer.promise;
+  }
+
+  #set(name: string, count: number): void {
+    this.#owned.set(name, count);
+    this.#tell();
+  }
+
+  #tell(): void {
+    const all = [...this.#owned.values()].reduce((sum, count) => sum + count, 0);
+    for (const { count, resolve } of this.#waiters) if (count === all) resolve();
+  }
+}
 
 export const groupCases: readonly Case<LogSubject>[] = [
   {
@@ -37,10 +80,11 @@ export const groupCases: readonly Case<LogSubject>[] = [
       const heard: string[] = [];
       const revoking = Promise.withResolvers<void>();
       const gate = Promise.withResolvers<void>();
+      const shares = new Shares();
       const first = await log.join(
         group,
         [source],
-        listener("one", heard, {
+        shares.listener("one", heard, {
           revoked() {
             revoking.resolve();
             return gate.promise;
@@ -48,12 +92,13 @@ export const groupCases: readonly Case<LogSubject>[] = [
         }),
       );
 
-      const joining = log.join(group, [source], listener("two", heard));
+      const joining = log.join(group, [source], shares.listener("two", heard));
       await revoking.promise;
       await commitDurably(log, unit(first, { positions: [{ topic: source, partition: 3, position: 8 }], outputs: [output(target, 0, "last")] }));
       check(!heard.some((line) => line.startsWith("two assigned in")), `the second member was told before the first was done: ${heard}`);
       gate.resolve();
       const second = await joining;
+      await shares.whole(4);
 
       const own = (at: typeof first): number[] => at.assigned.map(({ partition }) => partition);
       checkEqual([...own(first), ...own(second)].sort(), [0, 1, 2, 3], "partitions of both");
@@ -88,8 +133,10 @@ export const groupCases: readonly Case<LogSubject>[] = [
       const [left, right, group] = [`${prefix}.left`, `${prefix}.right`, `${prefix}g`];
       await log.ensureTopics([topicSpec(left, { partitions: 5 }), topicSpec(right, { partitions: 5 })]);
 
+      const shares = new Shares();
       const members = [];
-      for (let i = 0; i < 3; i++) members.push(await member(log, group, left, right));
+      for (let i = 0; i < 3; i++) members.push(await log.join(group, [left, right], shares.listener(`${i}`)));
+      await shares.whole(10);
 
       for (const { assigned } of members) {
         const of = (topic: string): number[] => assigned.filter((at) => at.topic === topic).map(({ partition }) => partition).sort();
@@ -106,6 +153,7 @@ export const groupCases: readonly Case<LogSubject>[] = [
       const [source, group] = [`${prefix}.in`, `${prefix}g`];
       await log.ensureTopics([topicSpec(source, { partitions: 7 })]);
       const owners = new Map<number, string>();
+      let allOwned = Promise.withResolvers<void>();
       const doubled: string[] = [];
       const join = (name: string): ReturnType<typeof log.join> =>
         log.join(group, [source], {
@@ -114,6 +162,7 @@ export const groupCases: readonly Case<LogSubject>[] = [
               if (owners.has(partition)) doubled.push(`${partition}: ${owners.get(partition)} and ${name}`);
               owners.set(partition, name);
             }
+            if (owners.size === 7) allOwned.resolve();
           },
           async revoked(partitions) {
             await log.flush();
@@ -124,6 +173,8 @@ export const groupCases: readonly Case<LogSubject>[] = [
 
       const members = await Promise.all(["a", "b", "c", "d"].map(join));
       const [fifth] = await Promise.all([join("e"), members[0]!.leave(), members[2]!.leave()]);
+      allOwned = Promise.withResolvers();
+      if (owners.size < 7) await allOwned.promise;
 
       checkEqual(doubled, [], "partitions with two owners");
       checkEqual([...owners.keys()].sort(), [0, 1, 2, 3, 4, 5, 6], "partitions with an owner");
@@ -136,8 +187,10 @@ export const groupCases: readonly Case<LogSubject>[] = [
     async run({ log, prefix }) {
       const [source, target, group] = [`${prefix}.in`, `${prefix}.out`, `${prefix}g`];
       await log.ensureTopics([topicSpec(source, { partitions: 2 }), topicSpec(target)]);
-      const first = await member(log, group, source);
-      const second = await member(log, group, source);
+      const shares = new Shares();
+      const first = await log.join(group, [source], shares.listener("one"));
+      const second = await log.join(group, [source], shares.listener("two"));
+      await shares.whole(2);
       const moved = second.assigned[0]!;
       const kept = first.assigned[0]!;
 
