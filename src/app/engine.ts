@@ -261,6 +261,6 @@ export class Engine {
   /** The log keeps the id, or a topic of ids is on the way. */
   #withId(append: Append, id: IdempotencyId, receivedAt: number): Append {
     const ingestTopic = this.#ingestTopics.get(append.topic);
-    return ingestTopic === undefined ? { ...append, id } : ingestAppend(this.#options.topology.app, ingestTopic, append, id, receivedAt);
+    return ingestTopic === undefined ? { ...append, id } : ingestAppend(ingestTopic, append, id, receivedAt);
   }
 }

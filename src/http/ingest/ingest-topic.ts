@@ -1,5 +1,5 @@
 /**
- * The way of webhooks with ids into a log that does not know ids by itself: by way of `<topic>-ingest`, partitioned by the id, whose task keeps the ids and forwards the first record of each
+ * The way of webhooks with ids into a log that does not know ids by itself: by way of `<app>-<topic>-ingest`, partitioned by the id, whose task keeps the ids and forwards the first record of each
  * to its topic, in its commit.
  *
  * - **I1** Of the records of one id, received less than its time after the first, exactly one is forwarded, with key, value, timestamp and headers as they were.
@@ -53,7 +53,8 @@ export function withIngestTopics(
   const topics = new Map<string, TopicDefinition>();
   const subTopologies = [...topology.subTopologies];
   for (const target of targets) {
-    const name = `${target.name}-ingest`;
+    // By app: the records of a topic of an app's own are deleted once it has them.
+    const name = `${topology.app}-${target.name}-ingest`;
     const isTaken = topology.topics.some((topic) => topic.name === name) ||
       subTopologies.some(({ nodes }) => nodes.some((node) => node.name === stepName(name)));
     if (isTaken) {
@@ -65,15 +66,15 @@ export function withIngestTopics(
     const partitions = partitionsOf(name) ?? counts.get(target.name) ?? 1;
     const topic = ingestTopic(name, partitions);
     topics.set(target.name, topic);
-    const nodes = ingestNodes(topology.app, topic, target, onDiffers);
+    const nodes = ingestNodes(topic, target, onDiffers);
     subTopologies.push({ name, reads: [topic], writes: [target], nodes });
   }
   return { topology: { ...topology, topics: [...topology.topics, ...topics.values()], subTopologies }, topics };
 }
 
 /** The append that leads to `append` by way of a topic of ids, unless its id was there before. */
-export function ingestAppend(app: string, topic: TopicDefinition, append: Append, id: IdempotencyId, receivedAt: number): Append {
-  const key = JSON.stringify([app, id.scope, id.value]);
+export function ingestAppend(topic: TopicDefinition, append: Append, id: IdempotencyId, receivedAt: number): Append {
+  const key = JSON.stringify([id.scope, id.value]);
   const records = append.records.map((record) => {
     const own: HeaderField[] = [{ name: INGEST_HEADER, value: `${record.timestamp} ${id.keepMs} ${id.checksum}` }];
     if (record.key !== null) own.push({ name: KEY_HEADER, value: record.key });
@@ -97,7 +98,7 @@ function ingestTopic(name: string, partitions: number): TopicDefinition {
   return { ...madeTopic({ name, key: textKeys, origin: name, isInternal: true, partitions }), value: asTheyAre };
 }
 
-function ingestNodes(app: string, topic: TopicDefinition, target: TopicDefinition, onDiffers: DifferingListener): TopologyNode[] {
+function ingestNodes(topic: TopicDefinition, target: TopicDefinition, onDiffers: DifferingListener): TopologyNode[] {
   const common = { stores: [], policy: null, clockDelayMs: null, concurrency: 1 };
   const source: TopologyNode = {
     ...common,
@@ -117,7 +118,7 @@ function ingestNodes(app: string, topic: TopicDefinition, target: TopicDefinitio
     reads: null,
     writes: target,
     stores,
-    build: firstsStep(app, target, stores, onDiffers),
+    build: firstsStep(target, stores, onDiffers),
   };
   return [source, step];
 }
@@ -133,14 +134,7 @@ function idStores(topic: string): readonly [ids: StoreSpec, expiries: StoreSpec]
   ];
 }
 
-function firstsStep(
-  app: string,
-  target: TopicDefinition,
-  [idSpec, expirySpec]: readonly [StoreSpec, StoreSpec],
-  onDiffers: DifferingListener,
-): TopologyNode["build"] {
-  // Apps that lead to one topic share its topic of ids.
-  const ours = `${JSON.stringify([app]).slice(0, -1)},`;
+function firstsStep(target: TopicDefinition, [idSpec, expirySpec]: readonly [StoreSpec, StoreSpec], onDiffers: DifferingListener): TopologyNode["build"] {
   return (context) => {
     const output = context.output(target);
     const ids = context.store(idSpec), expiries = context.store(expirySpec);
@@ -148,10 +142,6 @@ function firstsStep(
       push: (value, meta) => {
         context.enter();
         const { id, key, timestamp, keepMs, checksum, headers } = readIngest(meta);
-        if (!id.startsWith(ours)) {
-          context.skipped("webhook of another app");
-          return;
-        }
         const receivedAt = meta.timestamp;
         const known = ids.get(0, id) as KnownId | undefined;
         if (known !== undefined && receivedAt < known[0]) {
@@ -191,7 +181,7 @@ function bucketOf(expiresAt: number, keepMs: number): number {
 }
 
 function sayDiffering(id: string, onDiffers: DifferingListener): void {
-  const [, scope, value] = JSON.parse(id) as readonly [app: string, scope: string, value: string];
+  const [scope, value] = JSON.parse(id) as readonly [scope: string, value: string];
   onDiffers(scope, value);
 }
 
