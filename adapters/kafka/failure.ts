@@ -75,7 +75,7 @@ export const kafkaCodes: Readonly<Record<number, KafkaCode>> = Object.freeze(Obj
     ],
     [33, "UNSUPPORTED_SASL_MECHANISM", "auth", "the broker does not offer this SASL mechanism"],
     [34, "ILLEGAL_SASL_STATE", "auth", "the broker did not expect a login here: see the listener's security protocol"],
-    [35, "UNSUPPORTED_VERSION", "fatal", "the broker is too old for this: Kafka 2.5 or later is needed"],
+    [35, "UNSUPPORTED_VERSION", "fatal", "the broker is too old for this: Kafka 3.2 or later is needed"],
     [36, "TOPIC_ALREADY_EXISTS", "invalid", "the topic is there already"],
     [37, "INVALID_PARTITIONS", "invalid", "the broker does not take this number of partitions"],
     [38, "INVALID_REPLICATION_FACTOR", "invalid", "the cluster has too few brokers for the replication factor: set replicationFactor"],

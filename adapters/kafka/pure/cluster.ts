@@ -13,6 +13,7 @@ import { Metadata } from "./metadata.ts";
 import type { Leader } from "./metadata.ts";
 import { findCoordinatorV4 } from "./platformatic.ts";
 import type { Connection } from "./platformatic.ts";
+import { checkVersions } from "./versions.ts";
 
 export type { Lane } from "./connections.ts";
 export type { Leader } from "./metadata.ts";
@@ -62,7 +63,9 @@ const REQUEST_TIMEOUT_MIN_MS = 1_000;
 export async function openCluster(settings: ClientSettings): Promise<Cluster & { close(): Promise<void> }> {
   const cluster = new PureCluster(settings);
   try {
-    await cluster.retry(`reach ${settings.brokers.join(", ")}`, () => cluster.topics([]));
+    const what = `reach ${settings.brokers.join(", ")}`;
+    await cluster.retry(what, () => cluster.request("control", null, checkVersions, { what }));
+    await cluster.retry(what, () => cluster.topics([]));
   } catch (error) {
     await cluster.close();
     throw error;

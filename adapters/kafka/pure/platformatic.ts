@@ -2,6 +2,7 @@
 export {
   addOffsetsToTxnV3,
   addPartitionsToTxnV3,
+  apiVersionsV3,
   Connection,
   createTopicsV7,
   deleteRecordsV2,
