@@ -50,6 +50,7 @@ export function createApp(name: string, options: AppOptions = {}): App {
 }
 
 export type { App, AppOptions, Health, RunOptions, Started, Webhook } from "./src/app/app.ts";
+export type { WorkerPlace } from "./src/app/worker-place.ts";
 export { embedded, memory } from "./src/app/log-driver.ts";
 export type { EmbeddedOptions } from "./src/app/log-driver.ts";
 export type { LogDriver } from "./src/log/driver.ts";
@@ -99,6 +100,7 @@ export type { Schema, SchemaIssue, SchemaOutput, SchemaProps, SchemaResult } fro
 export { env } from "./src/runtime/env-value.ts";
 export type { EnvValue, Secret } from "./src/runtime/env-value.ts";
 export type { Disk, DiskFile, DiskLock, LockHolder } from "./src/runtime/disk.ts";
+export type { ParentProcess, ProcessEnd, SpawnedProcess, SpawnOptions } from "./src/runtime/processes.ts";
 export type { HashAlgorithm, Runtime, RuntimeCapabilities, ServeOptions, Server, Timer } from "./src/runtime/runtime.ts";
 export type { DatabaseOptions } from "./src/sqlite/database.ts";
 export { collect, count, first, last, max, mean, min, sum } from "./src/stream/aggregator.ts";

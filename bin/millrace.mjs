@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import process from "node:process";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
 if (process.versions.bun === undefined && process.versions.deno === undefined && (major < 22 || (major === 22 && minor < 18))) {
@@ -30,4 +30,6 @@ process.on("SIGINT", () => {
   if (++interrupts === 2) process.exit(130);
 });
 
-process.exit(await main(process.argv.slice(2), await hostRuntime(), load));
+const runtime = await hostRuntime();
+// Not awaited: as long as its first module awaits, Bun prints what nobody catches and goes on.
+void main(process.argv.slice(2), runtime, load, fileURLToPath(import.meta.url)).then((code) => process.exit(code));

@@ -3,6 +3,9 @@
 /** A part of `Deno`. */
 export interface DenoGlobal {
   readonly version: { readonly deno: string };
+  readonly permissions: {
+    querySync(descriptor: { readonly name: "run" | "read" | "write" | "net" | "env" | "sys" | "ffi" }): { readonly state: "granted" | "prompt" | "denied" };
+  };
   serve(
     options: {
       readonly hostname: string;

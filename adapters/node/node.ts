@@ -11,5 +11,9 @@ import { serve } from "./serve.ts";
 
 /** The `Runtime` of Node. */
 export function node(): Runtime {
-  return processRuntime({ name: "node", version: process.versions.node, serve, openGuard: openNodeGuard });
+  return processRuntime({ name: "node", version: process.versions.node, serve, openGuard: openNodeGuard, commandLine });
+}
+
+function commandLine(program: string): readonly string[] {
+  return [...process.execArgv, program];
 }

@@ -9,8 +9,10 @@ import process from "node:process";
 import { setImmediate } from "node:timers";
 import { ExternalError, messageOf } from "../../src/base/errors.ts";
 import { useUtf8Slice } from "../../src/record/utf8.ts";
+import type { SpawnOptions } from "../../src/runtime/processes.ts";
 import type { Runtime, ServeOptions, Server } from "../../src/runtime/runtime.ts";
 import { webBase } from "../../src/runtime/web.ts";
+import { parentProcess, spawnProcess } from "./child-processes.ts";
 import { FileDisk } from "./file-disk.ts";
 import type { LockHost } from "./lock.ts";
 import { setTimer } from "./timers.ts";
@@ -21,6 +23,8 @@ export interface ProcessHost {
   readonly version: string;
   serve(options: ServeOptions): Promise<Server>;
   readonly openGuard: LockHost["openGuard"];
+  /** What the runtime's binary is given to run a module as this process runs; null: processes cannot be started. */
+  readonly commandLine: ((program: string) => readonly string[]) | null;
 }
 
 // Node, Bun and Deno have it on every Buffer; the types of Node leave it out.
@@ -36,10 +40,11 @@ export function processRuntime(host: ProcessHost): Runtime {
     description: `${path.basename(process.argv[1] ?? host.name)} on ${host.name} ${host.version}`,
     syncsDirectories: process.platform !== "win32",
   };
+  const { commandLine } = host;
   return Object.freeze({
     name: host.name,
     version: host.version,
-    capabilities: Object.freeze({ keepsFiles: true, listens: true, hasProcess: true }),
+    capabilities: Object.freeze({ keepsFiles: true, listens: true, hasProcess: true, spawns: commandLine !== null }),
     now: () => Date.now(),
     monotonic: () => performance.now(),
     setTimer,
@@ -50,6 +55,7 @@ export function processRuntime(host: ProcessHost): Runtime {
     wasm,
     serve: (options: ServeOptions) => host.serve(options),
     onSignal,
+    ...(commandLine === null ? {} : { spawn: (options: SpawnOptions) => spawnProcess(commandLine, options), parent: parentProcess }),
     print,
   });
 }

@@ -30,7 +30,7 @@ export function workerd({ storage, modules, env = {}, version = "edge" }: Worker
   return Object.freeze({
     name: "workerd",
     version,
-    capabilities: Object.freeze({ keepsFiles: storage !== undefined, listens: false, hasProcess: false }),
+    capabilities: Object.freeze({ keepsFiles: storage !== undefined, listens: false, hasProcess: false, spawns: false }),
     now: () => Date.now(),
     monotonic: () => performance.now(),
     setTimer,

@@ -19,6 +19,7 @@ export interface EmbeddedOptions {
 export function embedded(options: EmbeddedOptions = {}): LogDriver {
   return {
     "~log": "embedded",
+    isOneProcess: true,
     open: async ({ runtime, directory, report }) => {
       const disk = options.disk ?? runtime.disk(directory);
       const { database } = options;
@@ -35,6 +36,7 @@ export function embedded(options: EmbeddedOptions = {}): LogDriver {
 export function memory(): LogDriver {
   return {
     "~log": "memory",
+    isOneProcess: true,
     open: async ({ runtime, report }) => {
       const log = memoryLog(runtime, { onWarning: (message) => report({ type: "warning", message, error: null }) });
       return { log, database: await openDatabase(runtime, memoryDisk(), "state.db"), place: "memory" };

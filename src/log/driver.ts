@@ -30,6 +30,8 @@ export interface OpenLog {
 export interface LogDriver {
   /** Short and stable: `embedded`, `memory`, `kafka`. */
   readonly "~log": string;
+  /** Set: one process only can use it, and a second one is refused before anything is opened. */
+  readonly isOneProcess?: true;
   /** @internal */
   open(context: LogDriverContext): Promise<OpenLog>;
 }

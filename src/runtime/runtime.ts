@@ -10,10 +10,13 @@
  * - **R5** `decompress` throws `DecodeError` `CODEC_FAILED` for bytes that don't fit, and stops with `RECORD_TOO_LARGE` before it holds more than `bytesMax`.
  * - **R6** `serve` resolves once connections are accepted, `port: 0` picks a free one; after `stop()` no request is begun and those under way are answered, within `drainMs`.
  * - **R7** `onSignal` handlers hear each SIGTERM and SIGINT; with one registered the process is not ended by them.
+ * - **R8** `spawn` starts a process that shares the standard output and error. Messages between the two arrive whole and in order. Each hears when the other has ended, by kill -9 too; an end by
+ *   `process.exit` takes the spawned ones along. Where `capabilities.spawns` is false, `spawn` and `parent` are not there.
  *
  * @module
  */
 import type { Disk } from "./disk.ts";
+import type { ParentProcess, SpawnedProcess, SpawnOptions } from "./processes.ts";
 
 /** A pending timer. */
 export interface Timer {
@@ -49,6 +52,8 @@ export interface RuntimeCapabilities {
   readonly listens: boolean;
   /** `onSignal()` hears signals. */
   readonly hasProcess: boolean;
+  /** `spawn()` starts processes. */
+  readonly spawns: boolean;
 }
 
 /** Hash functions for {@linkcode Runtime.hmac} and {@linkcode Runtime.digest}. */
@@ -88,6 +93,10 @@ export interface Runtime {
   serve(options: ServeOptions): Promise<Server>;
   /** Hears SIGTERM and SIGINT until the returned function is called. */
   onSignal(handler: (signal: "SIGTERM" | "SIGINT") => void): () => void;
+  /** Starts a process that belongs to this one (R8); not there without the capability `spawns`. Never throws: what could not be started has ended with a `failure`. */
+  readonly spawn?: (options: SpawnOptions) => SpawnedProcess;
+  /** The process that started this one by its own `spawn`; null or missing: nobody did. */
+  readonly parent?: ParentProcess | null;
   /** Writes a line for people or tools. */
   print(line: string, stream?: "out" | "error"): void;
 }

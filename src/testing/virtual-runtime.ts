@@ -70,7 +70,7 @@ export function virtualRuntime(options: VirtualRuntimeOptions): VirtualRuntime {
   return {
     name: "simulated",
     version: "1",
-    capabilities: { keepsFiles: false, listens: false, hasProcess: false },
+    capabilities: { keepsFiles: false, listens: false, hasProcess: false, spawns: false },
     now: () => Math.floor(wall),
     monotonic: () => monotonic,
     setTimer: (fn, delayMs): Timer => {

@@ -115,14 +115,21 @@ describe("millrace run", () => {
 
   test("F32 a second run on the same directory is refused by name", async () => {
     const first = spawnProgram("self", command, ["run", good, "--port", "0", "--dir", "locked", "--json"], { directory: temp.path });
-    for await (const line of first.lines()) if (line.includes('"started"')) break;
+    let holder: unknown;
+    for await (const line of first.lines()) {
+      const { type, processId } = JSON.parse(line) as { readonly type?: unknown; readonly processId?: unknown };
+      if (type !== "started") continue;
+      holder = processId;
+      break;
+    }
     const second = await millrace("run", good, "--port", "0", "--dir", "locked");
     first.kill("SIGTERM");
     await first.exited;
 
     expect(second.code).toBe(1);
     expect(second.error).toContain("DISK_LOCKED");
-    expect(second.error).toContain(String(first.pid));
+    expect(second.error).toContain(`process ${String(holder)} `);
+    expect(second.error.match(/DISK_LOCKED/g)).toHaveLength(1);
   });
 });
 
@@ -147,6 +154,13 @@ describe("main()", () => {
     [["run", good, "--prot", "1"], "did you mean --port?"],
     [["rnu", good], "did you mean `run`?"],
     [["run", good, "--dir", " "], "--dir is empty"],
+    [["run", good, "--workers", "0"], "wanted a whole number from 1 to 64"],
+    [["run", good, "--workers", "65"], "wanted a whole number from 1 to 64"],
+    [["run", good, "--workers", "2.5"], "wanted a whole number from 1 to 64"],
+    [["run", good, "--workers", "2", "--no-supervise"], "Cannot run 2 workers with --no-supervise"],
+    [["run", good, "--stuck-after", "soon"], "units w d h m s ms"],
+    [["run", good, "--stuck-after", "20ms"], "wanted 500ms to 1h"],
+    [["run", good, "--stop-within", "2h"], "wanted 500ms to 1h"],
     [["run", new URL("../shim/temp.ts", import.meta.url).pathname], "wanted `export const app = createApp("],
     [["topology", good, "--json", "--mermaid"], "choose one"],
     [["run", good, "--token-env", "s3cret!"], "takes the name of an environment variable"],
@@ -164,5 +178,16 @@ describe("main()", () => {
     expect([help.code, version.code]).toEqual([0, 0]);
     expect(help.out.join("\n")).toContain("millrace topology");
     expect(version.out).toEqual([packaged.default.version]);
+  });
+
+  test("main() answers run --help with every option, its default and the exit codes", async () => {
+    const { code, out } = await inProcess("run", "--help");
+    const text = out.join("\n");
+
+    expect(code).toBe(0);
+    for (const flag of ["--port", "--host", "--token-env", "--dir", "--workers", "--supervise/--no-supervise", "--stuck-after", "--stop-within", "--json", "--quiet", "--debug"]) {
+      expect(text).toContain(flag);
+    }
+    for (const fact of ["worker-<i>", "port + i", "[default = 30s]", "[default = 20s]", "0 stopped by a signal", "2 a definition", "130 interrupted twice"]) expect(text).toContain(fact);
   });
 });

@@ -11,7 +11,7 @@ describe("hostRuntime()", () => {
   test("hostRuntime() is that of the runtime that runs it", () => {
     expect(runtime.name).toBe(selfName());
     expect(runtime.version).toMatch(/^\d+\.\d+\.\d+/);
-    expect(runtime.capabilities).toEqual({ keepsFiles: true, listens: true, hasProcess: true });
+    expect(runtime.capabilities).toEqual({ keepsFiles: true, listens: true, hasProcess: true, spawns: true });
   });
 
   test("env() reads the environment", () => {

@@ -56,7 +56,8 @@ export async function killRounds({ runtime, directory, rounds, seed, senders = 1
   const open: Hit[] = [];
   let made = 0, duplicates = 0, cutOff = 0, killedAtStart = 0, startMsMax = 0;
 
-  const start = (): Program => spawnProgram(runtime, command, ["run", fixture, "--port", "0", "--dir", directory, "--json"]);
+  // The process that is killed is the one that works.
+  const start = (): Program => spawnProgram(runtime, command, ["run", fixture, "--no-supervise", "--port", "0", "--dir", directory, "--json"]);
   const listening = async (program: Program): Promise<string> => {
     for await (const line of program.lines()) {
       const said = JSON.parse(line) as { readonly type?: unknown; readonly url?: unknown };
