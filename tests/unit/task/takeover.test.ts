@@ -135,6 +135,7 @@ class Member {
     const { engine } = this;
     if (engine === null || this.log!.isCutOff) return;
     this.engine = null;
+    if (this.log!.next === "silent") this.log!.next = "done";
     await engine.stop(0).catch(() => {});
   }
 }
