@@ -10,6 +10,7 @@ import { createTopics, deleteRecords, describeTopics, listOffsets, listTopics } 
 import { openCluster } from "./cluster.ts";
 import { checkCompression } from "./compression.ts";
 import { openFetcher } from "./fetcher.ts";
+import { openGroups } from "./group.ts";
 import { commitPositions, fetchPositions } from "./positions.ts";
 import { IdempotentProducer } from "./producer.ts";
 import { TransactionalProducer } from "./transactions.ts";
@@ -36,12 +37,14 @@ class PureClient implements KafkaClient {
   readonly #transactions: TransactionalProducer;
   readonly #producer: IdempotentProducer;
   readonly #fetcher: ReturnType<typeof openFetcher>;
+  readonly #groups: ReturnType<typeof openGroups>;
 
   constructor(cluster: Awaited<ReturnType<typeof openCluster>>, transactions: TransactionalProducer) {
     this.#cluster = cluster;
     this.#transactions = transactions;
     this.#producer = new IdempotentProducer(cluster);
     this.#fetcher = openFetcher(cluster);
+    this.#groups = openGroups(cluster);
   }
 
   topics(names: readonly string[] | null): Promise<readonly TopicFacts[]> {
@@ -73,8 +76,8 @@ class PureClient implements KafkaClient {
     return this.#producer.produce(batches);
   }
 
-  join(_group: string, _topics: readonly string[], _listener: AssignmentListener): Promise<GroupMember> {
-    return Promise.reject(new Error("no groups yet"));
+  join(group: string, topics: readonly string[], listener: AssignmentListener): Promise<GroupMember> {
+    return this.#groups.join(group, topics, listener);
   }
 
   reader(partition: TopicPartition, position: number, onArrival: () => void): PartitionReader {
@@ -94,7 +97,8 @@ class PureClient implements KafkaClient {
   }
 
   async close(): Promise<void> {
-    await this.#fetcher.close();
+    // Members and readers first: what becomes of their requests then is nobody's matter.
+    await Promise.all([this.#groups.close(), this.#fetcher.close()]);
     await this.#cluster.close();
   }
 
