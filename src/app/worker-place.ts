@@ -32,7 +32,7 @@ export function checkShared({ count }: WorkerPlace, app: string, driver: LogDriv
   const refused = (): DefinitionError =>
     new DefinitionError(
       `Cannot run ${count} workers of "${app}" on the ${driver["~log"]} log: one process has it for itself, so each worker would see other records. ` +
-        'Wanted one worker, or a log that processes share: createApp("…", { log: kafka({ brokers: […] }) })',
+        'Wanted one worker, or a log that processes share: MILLRACE_LOG=kafka, or createApp("…", { log: kafka({ brokers: […] }) })',
       { code: "CONFIG_INVALID" },
     );
   if (driver.isOneProcess === true) throw refused();

@@ -25,7 +25,7 @@ export function startLines(started: Started, { version, needsToken, worker, proc
     if (needsToken) facts.push(["access", "all but webhooks needs the token: Authorization: Bearer <token>"]);
   }
   facts.push(["stop", "Ctrl-C or SIGTERM: what is in hand is finished and committed first"]);
-  const which = worker.count === 1 ? "" : `, worker ${worker.index} of ${worker.count}, process ${processId}`;
+  const which = `${worker.count === 1 ? "" : `, worker ${worker.index} of ${worker.count}`}${processId === null ? "" : `, process ${processId}`}`;
   return [`millrace ${version} runs "${started.app}" on ${started.runtime}${which}`, ...facts.map(([name, fact]) => `  ${name.padEnd(8)}  ${fact}`)];
 }
 

@@ -1,8 +1,9 @@
-/** Conformance of a `Runtime`: R1–R6 of `src/runtime/runtime.ts`. Signals (R7) need a process of their own and are proven by the adapters' tests. */
+/** Conformance of a `Runtime`: R1–R6 and R8 of `src/runtime/runtime.ts`. Signals (R7) need a process of their own and are proven by the adapters' tests. */
 import type { HashAlgorithm, Runtime } from "../../runtime/runtime.ts";
 import type { Case } from "./cases.ts";
 import { check, checkEqual, checkRejects } from "./cases.ts";
 import { serveCases } from "./serve-cases.ts";
+import { spawnCases } from "./spawn-cases.ts";
 
 /** What a runtime case gets. */
 export interface RuntimeSubject {
@@ -11,6 +12,8 @@ export interface RuntimeSubject {
   settle<T>(promise: Promise<T>): Promise<T>;
   /** An HTTP client, such as the host's `fetch`. Needs the capability `listens`. */
   request?(url: string, init?: RequestInit): Promise<Response>;
+  /** The path of a program as `spawn-cases.ts` describes it. Needs the capability `spawns`. */
+  readonly program?: string;
 }
 
 type RuntimeCase = Case<RuntimeSubject>;
@@ -237,7 +240,7 @@ const hostCases: readonly RuntimeCase[] = [
 ];
 
 /** The suite. */
-export const runtimeCases: readonly Case<RuntimeSubject>[] = [...clockCases, ...bytesCases, ...codingCases, ...hostCases, ...serveCases];
+export const runtimeCases: readonly Case<RuntimeSubject>[] = [...clockCases, ...bytesCases, ...codingCases, ...hostCases, ...serveCases, ...spawnCases];
 
 function sleep(runtime: Runtime, delayMs: number): Promise<void> {
   return new Promise((resolve) => void runtime.setTimer(resolve, delayMs));
