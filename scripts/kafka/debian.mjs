@@ -13,7 +13,11 @@ export function installPackages(names, say) {
   if (missing.length === 0) return true;
   if (!canInstall()) return false;
   say(`Debian's packages: installing ${missing.join(", ")} …`);
-  return aptGet(["install", "--no-install-recommends", ...missing]) || (aptGet(["update"]) && aptGet(["install", "--no-install-recommends", ...missing]));
+  const install = ["install", "--no-install-recommends", ...missing];
+  // The lists of a fresh image are empty.
+  const fault = aptGet(install) === null ? null : aptGet(["update"]) ?? aptGet(install);
+  if (fault !== null) say(fault);
+  return fault === null;
 }
 
 function isPackageInstalled(name) {
@@ -21,11 +25,11 @@ function isPackageInstalled(name) {
   return status === 0 && stdout.startsWith("install ok installed");
 }
 
+/** Null, or the end of what it said. */
 function aptGet(args) {
   const { status, stdout, stderr } = spawnSync("apt-get", ["-q", "-y", "-o", "DPkg::Lock::Timeout=300", ...args], {
     encoding: "utf8",
     env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
   });
-  if (status !== 0) process.stderr.write(`${stdout ?? ""}${stderr ?? ""}`.split("\n").slice(-20).join("\n"));
-  return status === 0;
+  return status === 0 ? null : `${stdout ?? ""}${stderr ?? ""}`.trim().split("\n").slice(-20).join("\n");
 }
