@@ -85,7 +85,8 @@ export interface NativeConsumer extends NativeHandle {
   consume(countMax: number, done: NativeCallback<readonly NativeMessage[] | undefined>): void;
   /** As of the last fetch; throws when there was none. */
   getWatermarkOffsets(topic: string, partition: number): { readonly lowOffset: number; readonly highOffset: number };
-  commitCb(partitions: readonly NativePartition[], done: NativeCallback<unknown>): void;
+  /** Only sends: `offset_commit_cb` tells what became of it. */
+  commit(partitions: readonly NativePartition[]): void;
   disconnect(done: NativeCallback<unknown>): void;
 }
 

@@ -97,15 +97,8 @@ class NativeClient implements KafkaClient {
     return fetcher.open(partition, position, onArrival);
   }
 
-  async commitPositions(member: GroupMember, positions: readonly CommittedPosition[]): Promise<void> {
-    const hold = (member as NativeMember).hold(positions);
-    const offsets = positions.map(({ topic, partition, position }) => ({ topic, partition, offset: position }));
-    try {
-      const commit = hold.using((consumer, done) => consumer.commitCb(offsets, done));
-      await this.#host.calls.call(`commit positions of group "${member.group}"`, commit);
-    } finally {
-      hold.release();
-    }
+  commitPositions(member: GroupMember, positions: readonly CommittedPosition[]): Promise<void> {
+    return (member as NativeMember).commit(positions);
   }
 
   transact(transaction: Transaction): Promise<readonly number[]> {

@@ -56,10 +56,15 @@ export class NativeMember implements GroupMember {
   #epoch = 0;
   #chain: Promise<void> = Promise.resolve();
   #holds = 0;
+  #commits: Promise<unknown> = Promise.resolve();
+  #onCommitted: ((error: NativeError | undefined) => void) | null = null;
   #onReleased: (() => void) | null = null;
   #timer: Timer | null = null;
   #isAsking = false;
+  /** Owns nothing any more, and nothing is told to its listener. */
   #isOut = false;
+  /** librdkafka is not asked any more. */
+  #isGone = false;
   #leaving: Promise<void> | null = null;
   #disconnecting: Promise<void> | null = null;
 
@@ -73,6 +78,7 @@ export class NativeMember implements GroupMember {
     const consumer = this.#consumer = new confluent.KafkaConsumer({
       ...memberConfig(settings, group),
       rebalance_cb: (event: NativeError, partitions: readonly NativePartition[]) => this.#rebalance(event, partitions),
+      offset_commit_cb: (error: NativeError | undefined) => this.#onCommitted?.(error),
       queue_non_empty_cb: () => this.#ask(),
     });
     consumer.setDefaultConsumeTimeout(0);
@@ -144,6 +150,34 @@ export class NativeMember implements GroupMember {
       }
     };
     return { check, using, release: pin() };
+  }
+
+  /** Commits positions without a transaction; FencedError when the group has moved on. */
+  async commit(positions: readonly CommittedPosition[]): Promise<void> {
+    const hold = this.hold(positions);
+    const offsets = positions.map(({ topic, partition, position }) => ({ topic, partition, offset: position }));
+    const { timeoutMs } = this.#settings;
+    const what = `commit positions of group "${this.group}"`;
+    const answered = this.#calls.wait<void>(what, timeoutMs, (resolve, reject) => {
+      // The answers do not say which commit they are for, so there is one at a time.
+      this.#commits = this.#commits.then(async () => {
+        const answer = Promise.withResolvers<void>();
+        this.#onCommitted = (error) => error ? answer.reject(error) : answer.resolve();
+        try {
+          hold.check();
+          this.#consumer.commit(offsets);
+          resolve(await answer.promise);
+        } catch (error) {
+          reject(nativeFailure(error, what));
+        }
+        this.#onCommitted = null;
+      });
+    });
+    try {
+      await answered;
+    } finally {
+      hold.release();
+    }
   }
 
   leave(): Promise<void> {
@@ -229,7 +263,7 @@ export class NativeMember implements GroupMember {
 
   /** Asks librdkafka what it has to say: rebalances come from within. */
   #ask(): void {
-    if (this.#isAsking || this.#isOut || !this.#consumer.isConnected()) return;
+    if (this.#isAsking || this.#isGone || !this.#consumer.isConnected()) return;
     this.#isAsking = true;
     this.#consumer.consume(1, (error) => {
       this.#isAsking = false;
@@ -238,7 +272,7 @@ export class NativeMember implements GroupMember {
   }
 
   #tick(): void {
-    if (this.#isOut || this.#calls.isClosed) return;
+    if (this.#isGone) return;
     this.#ask();
     const delayMs = Math.min(TICK_MS, this.#settings.rebalanceTimeoutMs / 4);
     this.#timer = this.#settings.runtime.setTimer(() => this.#tick(), delayMs);
@@ -279,8 +313,9 @@ export class NativeMember implements GroupMember {
 
   #goOut(): Promise<void> {
     return this.#disconnecting ??= (async () => {
-      this.#timer?.cancel();
       await this.#released();
+      this.#isGone = true;
+      this.#timer?.cancel();
       if (this.#consumer.isConnected()) await new Promise<void>((resolve) => this.#consumer.disconnect(() => resolve()));
       this.#members.delete(this);
     })();
