@@ -8,10 +8,12 @@ import { openFetcher } from "../../adapters/kafka/pure/fetcher.ts";
 import type { PureMember } from "../../adapters/kafka/pure/member.ts";
 import { openPureClient } from "../../adapters/kafka/pure/pure-client.ts";
 import { isStreamError } from "../../src/base/errors.ts";
-import { brokerTest } from "./broker.ts";
+import { brokerTest, ownBroker, testBroker } from "./broker.ts";
 import { api, first, openProxy } from "./faulty-proxy.ts";
 import type { FaultyProxy } from "./faulty-proxy.ts";
+import { testSettings } from "./kafka-clients.ts";
 import { Follower, withCluster } from "./pure-subject.ts";
+import { spawnProgram } from "../shim/spawn.ts";
 
 interface WriteSubject {
   readonly client: KafkaClient;
@@ -289,6 +291,56 @@ describe("pure client: transactions", () => {
   );
 
   brokerTest(
+    "F06 a commit for an older generation of the group is fenced, one for the generation of now is in",
+    () =>
+      withClient(async ({ client, open, topic, values, prefix }) => {
+        const [name, group] = [await topic("a", 2), `${prefix}g`];
+        const at = { topic: name, partition: 0 };
+        const listener = { assigned: () => undefined, revoked: () => undefined, lost: () => undefined };
+        const member = await client.join(group, [name], listener) as PureMember;
+        const zombie: PureMember = { ...nobody(group), memberId: member.memberId, generationId: member.generationId, instanceId: member.instanceId };
+        await client.transact({ member: zombie, positions: [{ ...at, position: 1 }], batches: [batch(name, ["one"])] });
+        const other = await open({ transactionalId: `${prefix}other` });
+        await other.join(group, [name], listener);
+        const commit = { member: zombie, positions: [{ ...at, position: 9 }], batches: [batch(name, ["zombie"])] };
+        expect(await failure(client.transact(commit))).toEqual(["FENCED", true, null]);
+        expect(await failure(client.commitPositions(zombie, commit.positions))).toEqual(["FENCED", true, null]);
+        await client.transact({ member, positions: [{ ...at, position: 2 }], batches: [batch(name, ["two"])] });
+        expect(await other.committed(group, [at])).toEqual([{ ...at, position: 2 }]);
+        await client.commitPositions(member, [{ ...at, position: 3 }]);
+        expect(await other.committed(group, [at])).toEqual([{ ...at, position: 3 }]);
+        expect(await values(name)).toEqual(["one", "two"]);
+      }),
+  );
+
+  brokerTest(
+    "F07 a transaction that takes longer than its time-out is ended by the coordinator: fenced, nothing of it is in, and the next one works",
+    async () => {
+      const broker = await ownBroker({ config: { "transaction.abort.timed.out.transaction.cleanup.interval.ms": "200" } });
+      const proxy = await openProxy(broker.bootstrap);
+      const client = await openPureClient(await testSettings(proxy.bootstrap, "worker", { transactionTimeoutMs: 1_000, timeoutMs: 9_000 }));
+      try {
+        const at = { topic: "a", partition: 0 };
+        await client.createTopics([{ name: "a", partitions: 1, replicationFactor: 1, configs: {} }]);
+        await client.transact({ member: nobody("g"), positions: [{ ...at, position: 1 }], batches: [batch("a", ["one"])] });
+        // Asked again after three seconds, when the coordinator has ended the transaction.
+        proxy.request = first(1, api.endTxn, "lose");
+        expect(await failure(client.transact({ member: nobody("g"), positions: [{ ...at, position: 9 }], batches: [batch("a", ["late"])] })))
+          .toEqual(["FENCED", true, "unknown"]);
+        expect(await client.committed("g", [at])).toEqual([{ ...at, position: 1 }]);
+        expect(await client.transact({ member: nobody("g"), positions: [{ ...at, position: 2 }], batches: [batch("a", ["two"])] })).toEqual([5]);
+        const follower = new Follower((onArrival) => client.reader(at, 0, onArrival));
+        await follower.toEnd(5);
+        expect(follower.values).toEqual(["one", "two"]);
+      } finally {
+        await client.close();
+        await proxy.close();
+        await broker.remove();
+      }
+    },
+  );
+
+  brokerTest(
     "F02 a successor under the same transactional id fences its predecessor, whose open transaction is never seen",
     () =>
       withClient(async ({ open, topic, values, proxy, disturbed, prefix }) => {
@@ -440,25 +492,14 @@ describe("pure client: closing", () => {
       await client.close();
     }));
 
+  brokerTest("close() leaves nothing behind that keeps a process alive", async () => {
+    const { bootstrap, prefix } = await testBroker();
+    const program = spawnProgram("self", new URL("./pure-close-fixture.ts", import.meta.url), [bootstrap, prefix()]);
+    expect([await program.line(), (await program.exited).code, program.stderr()]).toEqual(["closed true", 0, ""]);
+  });
+
   test("a cluster that does not answer is told apart within timeoutMs, with its address", async () => {
-    const { hostRuntime } = await import("../../adapters/host/host.ts");
-    const runtime = await hostRuntime();
-    const settings: ClientSettings = {
-      runtime,
-      brokers: ["127.0.0.1:1"],
-      clientId: "millrace-test",
-      tls: null,
-      sasl: null,
-      transactionalId: "t",
-      instanceId: null,
-      transactionTimeoutMs: 60_000,
-      sessionTimeoutMs: 6_000,
-      rebalanceTimeoutMs: 6_000,
-      timeoutMs: 300,
-      compression: "none",
-      prefetchBytes: 1,
-      warn: () => undefined,
-    };
+    const settings = await testSettings("127.0.0.1:1", "t", { timeoutMs: 300 });
     const error = await openPureClient(settings).then(() => null, (thrown: unknown) => thrown);
     expect(isStreamError(error) && [error.code, error.message]).toEqual([
       "LOG_UNAVAILABLE",
