@@ -43,10 +43,12 @@ const engine = await internalsOf(app).open({
   directory,
   worker: unit === "ms" ? { commitIntervalMs: Number(amount) } : { commitRecords: Number(amount), commitIntervalMs: 60_000 },
 });
+// Tasks are gone once the worker has stopped.
+let most = 0;
 const taken = (): number => {
   let sum = 0;
   for (const task of engine.worker.tasks) for (const { topic, position } of task.inputs) if (topic.name === input) sum += position;
-  return sum;
+  return most = Math.max(most, sum);
 };
 const done = tellProgress(taken);
 const driving = engine.drive();

@@ -115,6 +115,8 @@ export async function chaosRun(options: ChaosOptions): Promise<ChaosResult> {
 
 interface Slot {
   program: Program | null;
+  /** It heeds signals, or has ended. */
+  hasStarted: Promise<unknown>;
   /** Nobody does anything to it meanwhile. */
   isBusy: boolean;
   /** It was told to end. */
@@ -136,7 +138,7 @@ class Run {
     this.#options = options;
     this.#name = name;
     this.#random = random;
-    this.#slots = Array.from({ length: options.workers }, () => ({ program: null, isBusy: false, isExpected: false }));
+    this.#slots = Array.from({ length: options.workers }, () => ({ program: null, hasStarted: Promise.resolve(), isBusy: false, isExpected: false }));
   }
 
   startAll(): void {
@@ -167,6 +169,7 @@ class Run {
     const slot = this.#slots[index]!;
     const program = spawnProgram(runtime, fixture, [this.#name, job, broker.bootstrap, client, guarantee, sessionTimeout, `${directory}/worker-${index}`]);
     slot.program = program;
+    slot.hasStarted = program.line();
     slot.isExpected = false;
     void program.exited.then(({ code, signal }) => {
       if (slot.isExpected || slot.program !== program) return;
@@ -232,6 +235,7 @@ class Run {
 
   async #stop(slot: Slot, index: number): Promise<void> {
     const program = slot.program!;
+    await slot.hasStarted;
     slot.isExpected = true;
     program.kill("SIGTERM");
     const late = setTimeout(() => {

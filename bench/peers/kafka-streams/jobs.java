@@ -20,6 +20,7 @@ import org.apache.kafka.common.serialization.Serde;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.common.serialization.Serializer;
 import org.apache.kafka.common.serialization.StringSerializer;
+import org.apache.kafka.common.utils.Bytes;
 import org.apache.kafka.streams.KafkaStreams;
 import org.apache.kafka.streams.StreamsBuilder;
 import org.apache.kafka.streams.StreamsConfig;
@@ -29,6 +30,7 @@ import org.apache.kafka.streams.kstream.KStream;
 import org.apache.kafka.streams.kstream.Materialized;
 import org.apache.kafka.streams.kstream.Produced;
 import org.apache.kafka.streams.kstream.TimeWindows;
+import org.apache.kafka.streams.state.WindowStore;
 
 class Jobs {
   static final ObjectMapper json = new ObjectMapper();
@@ -76,7 +78,9 @@ class Jobs {
       case "J3" -> readings.groupByKey()
         .windowedBy(TimeWindows.ofSizeAndGrace(Duration.ofSeconds(10), Duration.ofSeconds(5)))
         .emitStrategy(EmitStrategy.onWindowClose())
-        .aggregate(() -> new Sums(0, 0), (key, it, sums) -> new Sums(sums.n + 1, sums.total + it.value), Materialized.with(Serdes.String(), sumsSerde()))
+        .aggregate(() -> new Sums(0, 0), (key, it, sums) -> new Sums(sums.n + 1, sums.total + it.value),
+          // It looks for closed windows once a second: with the default of 15 s of event time those are lost that a full speed run has left behind by then.
+          Materialized.<String, Sums, WindowStore<Bytes, byte[]>>with(Serdes.String(), sumsSerde()).withRetention(Duration.ofHours(1)))
         .toStream()
         // The records that only move the clock.
         .filter((window, sums) -> !window.key().equals("end"))
@@ -92,7 +96,7 @@ class Jobs {
         return null;
       });
       streams.start();
-      Nudge nudge = job.equals("J3") ? new Nudge(brokers, input) : null;
+      Nudge nudge = job.equals("J3") ? new Nudge(brokers, input, 1_700_000_020_000L + records) : null;
       while (acknowledged.get() < results) {
         print("");
         // What closes last may wait for one more record after a second of the wall clock.
@@ -115,9 +119,10 @@ class Jobs {
     final KafkaProducer<String, String> producer;
     final String topic;
     long lastAt = 0;
-    long ts = 4_000_000_000_000L;
+    long ts;
 
-    Nudge(String brokers, String topic) {
+    Nudge(String brokers, String topic, long ts) {
+      this.ts = ts;
       this.producer = new KafkaProducer<>(Map.of("bootstrap.servers", brokers), new StringSerializer(), new StringSerializer());
       this.topic = topic;
     }
