@@ -66,11 +66,11 @@ describe("a broker that dies", () => {
           if (kills[0] !== undefined && next >= kills[0]) {
             kills.shift();
             const killing = broker.kill();
-            appends.push(hook(log, `${next}`, answered));
+            appends.push(hook(log, `${appends.length}`, answered));
             await killing;
             await broker.restart();
           }
-          appends.push(hook(log, `x${next}`, answered));
+          appends.push(hook(log, `${appends.length}`, answered));
           try {
             await log.commit(unit(membership, { positions: [{ ...at, position: next + 1 }], outputs: [output("out", 0, `${next}`)] }), () => {});
             next++;
