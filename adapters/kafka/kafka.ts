@@ -40,14 +40,16 @@ export function kafka(options: KafkaOptions): LogDriver {
   return Object.freeze({ "~log": "kafka", open: (context: LogDriverContext): Promise<OpenLog> => open(checked, context) });
 }
 
-async function open(options: CheckedOptions, { app, runtime, directory, report }: LogDriverContext): Promise<OpenLog> {
+async function open(options: CheckedOptions, { app, runtime, directory, report, workerIndex }: LogDriverContext): Promise<OpenLog> {
   const warn = (message: string, error: unknown): void =>
     report({ type: "warning", message, error: error === null || error === undefined ? null : errorFacts(error) });
   const disk = runtime.disk(directory);
   // First, for it has the lock: two workers in one directory would share an id.
   const database = await openState(runtime, disk, warn);
   try {
-    const settings = settingsOf(options, { app, workerId: options.workerId ?? keptWorkerId(runtime, disk), runtime, warn });
+    // One that was given is the same in each of several workers.
+    const given = options.workerId === null || workerIndex === undefined ? options.workerId : `${options.workerId}-${workerIndex}`;
+    const settings = settingsOf(options, { app, workerId: given ?? keptWorkerId(runtime, disk), runtime, warn });
     const client = await openClient(options.client, settings);
     try {
       const log = await kafkaLog(client, { runtime, warn, replicationFactor: options.replicationFactor });

@@ -26,8 +26,8 @@ export function portOf({ index, count }: WorkerPlace, port: number | null): numb
   return port + index;
 }
 
-/** The driver, held to a log that several processes can share. Throws DefinitionError, or has the driver reject with it, where the log belongs to one process. */
-export function checkShared({ count }: WorkerPlace, app: string, driver: LogDriver): LogDriver {
+/** The driver, told which worker it is for and held to a log that several processes can share. Throws DefinitionError, or has the driver reject with it, where the log belongs to one process. */
+export function checkShared({ index, count }: WorkerPlace, app: string, driver: LogDriver): LogDriver {
   if (count === 1) return driver;
   const refused = (): DefinitionError =>
     new DefinitionError(
@@ -39,7 +39,7 @@ export function checkShared({ count }: WorkerPlace, app: string, driver: LogDriv
   return {
     ...driver,
     open: async (context) => {
-      const opened = await driver.open(context);
+      const opened = await driver.open({ ...context, workerIndex: index });
       if (opened.log.capabilities.rebalances) return opened;
       opened.database?.close();
       await opened.log.close();

@@ -14,6 +14,8 @@ export interface LogDriverContext {
   readonly directory: string;
   /** Hears what the log has to say. */
   readonly report: (event: ObservedEvent) => void;
+  /** Which of several processes on this machine it is, from 0; missing: the only one. */
+  readonly workerIndex?: number;
 }
 
 /** An open log, and where state lives when the log does not hold it. */

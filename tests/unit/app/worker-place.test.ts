@@ -22,9 +22,9 @@ describe("checkShared()", () => {
   const closed: string[] = [];
   const driver = (rebalances: boolean): LogDriver => ({
     "~log": "own",
-    open: async () => {
+    open: async ({ workerIndex }) => {
       const log = { capabilities: { rebalances }, close: async () => void closed.push("log") } as unknown as Log;
-      return { log, database: null, place: "here" };
+      return { log, database: null, place: `here ${workerIndex}` };
     },
   });
   const context = {} as Parameters<LogDriver["open"]>[0];
@@ -32,7 +32,7 @@ describe("checkShared()", () => {
   test("several workers are refused by a log that does not rebalance, which is closed again, and taken by one that does", async () => {
     await expect(checkShared({ index: 1, count: 2 }, "shop", driver(false)).open(context)).rejects.toThrow('Cannot run 2 workers of "shop" on the own log');
     expect(closed).toEqual(["log"]);
-    expect((await checkShared({ index: 1, count: 2 }, "shop", driver(true)).open(context)).place).toBe("here");
+    expect((await checkShared({ index: 1, count: 2 }, "shop", driver(true)).open(context)).place).toBe("here 1");
   });
 
   test("a driver that says it is for one process is refused before it is opened; one worker may have any", () => {

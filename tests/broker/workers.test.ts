@@ -1,0 +1,98 @@
+/** `millrace run --workers` on Kafka: two processes share the partitions, one of them is killed, and each record counts once. */
+import { expect } from "bun:test";
+import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Program, spawnProgram } from "../shim/spawn.ts";
+import { tempDirectory } from "../shim/temp.ts";
+import { brokerTest, testBroker } from "./broker.ts";
+import { ownRecords } from "./own-records.ts";
+import { awaitConsumed, type Records } from "./records.ts";
+
+const command = new URL("../../bin/millrace.mjs", import.meta.url);
+const fixture = new URL("./workers-fixture.ts", import.meta.url).pathname;
+
+const PARTITIONS = 4;
+const KEYS = 40;
+const CONSUMED_MS = 40_000;
+
+interface Standing {
+  readonly worker: number;
+  readonly processId: number;
+  readonly place: string;
+  readonly url: string;
+}
+
+async function standing(program: Program): Promise<Standing> {
+  for await (const line of program.lines()) {
+    const said = JSON.parse(line) as Standing & { readonly type?: unknown };
+    if (said.type === "started") return said;
+  }
+  throw new Error(`The program ended before a worker stood: ${program.stderr()}`);
+}
+
+/** How many partitions each worker has, once all are given out; the last state when that takes too long. */
+async function shares(workers: readonly Standing[]): Promise<readonly number[]> {
+  for (const deadline = performance.now() + CONSUMED_MS;; await sleep(100)) {
+    const counts = await Promise.all(workers.map(async ({ url }) => {
+      const { tasks } = await (await fetch(`${url}/admin/health`)).json() as { readonly tasks: readonly unknown[] };
+      return tasks.length;
+    }));
+    if ((counts.every((count) => count > 0) && counts.reduce((sum, count) => sum + count) === PARTITIONS) || performance.now() > deadline) return counts;
+  }
+}
+
+/** What is wrong with the counts: each key's must be said from 1 up, each once and in order. */
+async function wrongCounts(content: Records, name: string): Promise<readonly string[]> {
+  const wanted = new Map<string, number>();
+  const said = new Map<string, number[]>();
+  await content.dump(`${name}-in`, ({ key }) => void wanted.set(key, (wanted.get(key) ?? 0) + 1));
+  await content.dump(`${name}-out`, ({ key, value }) => void said.set(key, [...(said.get(key) ?? []), Number(value)]));
+  const keys = new Set([...wanted.keys(), ...said.keys()]);
+  return [...keys].flatMap((key) => {
+    const counts = said.get(key) ?? [];
+    const isRight = counts.length === wanted.get(key) && counts.every((count, index) => count === index + 1);
+    return isRight ? [] : [`${key}: ${wanted.get(key) ?? 0} records, counts ${counts.slice(0, 5).join(" ")} … ${counts.slice(-5).join(" ")} (${counts.length})`];
+  });
+}
+
+brokerTest("F01 F12 two workers of millrace run count each record once, one of them killed by kill -9 among the records", async () => {
+  const { bootstrap, prefix } = await testBroker();
+  const name = `${prefix()}workers`;
+  const directory = tempDirectory();
+  const content = await ownRecords(bootstrap);
+  await content.create(PARTITIONS, [`${name}-in`, `${name}-out`]);
+  const program = spawnProgram("self", command, ["run", fixture, "--workers", "2", "--port", "0", "--dir", directory.path, "--json"], {
+    env: { MILLRACE_FIXTURE_NAME: name, MILLRACE_FIXTURE_BROKERS: bootstrap },
+  });
+  try {
+    const workers = [await standing(program), await standing(program)].sort((left, right) => left.worker - right.worker);
+    const shared = await shares(workers);
+    const loader = content.load(`${name}-in`);
+    let made = 0;
+    const write = (records: number): Promise<void> =>
+      loader.write(Array.from({ length: records }, () => ({ at: Date.UTC(2026, 0, 1), key: `key-${made % KEYS}`, value: String(made++), partition: null })));
+
+    await write(4_000);
+    const firstLeft = await awaitConsumed(content, name, `${name}-in`, CONSUMED_MS);
+    const firstWrong = await wrongCounts(content, name);
+
+    await write(3_000);
+    process.kill(workers[1]!.processId, "SIGKILL");
+    await write(3_000);
+    await loader.end();
+    const again = await standing(program);
+    const left = await awaitConsumed(content, name, `${name}-in`, CONSUMED_MS);
+    const wrong = await wrongCounts(content, name);
+    program.kill("SIGTERM");
+    const { code } = await program.exited;
+
+    expect(workers.map(({ place }) => place)).toEqual([0, 1].map((index) => `${bootstrap} (state in ${directory.path}/worker-${index})`));
+    expect(shared).toEqual([2, 2]);
+    expect({ firstLeft, firstWrong }).toEqual({ firstLeft: null, firstWrong: [] });
+    expect({ left, wrong, code, worker: again.worker }).toEqual({ left: null, wrong: [], code: 0, worker: 1 });
+  } finally {
+    program.kill("SIGKILL");
+    await content.close();
+    directory.remove();
+  }
+});
