@@ -371,7 +371,7 @@ describe("pure client: transactions", () => {
           const client = await open(disturbed);
           proxy.answer = first(1, api.endTxn, fate);
           expect(await client.transact({ member: nobody(group), positions: [{ ...at, position: 3 }], batches: [batch(name, ["a", "b"])] })).toEqual([2]);
-          expect(proxy.count(api.endTxn)).toBe(2);
+          expect(proxy.count(api.endTxn)).toBeGreaterThan(1);
           expect(await client.committed(group, [at])).toEqual([{ ...at, position: 3 }]);
           await client.transact({ member: nobody(group), positions: [], batches: [batch(name, ["c"])] });
           expect(await values(name)).toEqual(["a", "b", "c"]);
