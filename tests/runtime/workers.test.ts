@@ -3,6 +3,7 @@ import { afterAll, afterEach, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import process from "node:process";
 import { setTimeout as pause } from "node:timers/promises";
+import { isAlive as isProcessAlive } from "../../adapters/shared/process-identity.ts";
 import { type Program, spawnProgram } from "../shim/spawn.ts";
 import { tempDirectory } from "../shim/temp.ts";
 
@@ -53,18 +54,14 @@ async function rest(program: Program): Promise<readonly string[]> {
   return lines;
 }
 
+/** Whether it still runs; one that has ended and that nobody asked about is none. */
 function isAlive(processId: number): boolean {
-  try {
-    process.kill(processId, 0);
-    return true;
-  } catch {
-    return false;
-  }
+  return isProcessAlive({ processId, processStart: null, processSpace: null });
 }
 
-/** Fulfils when it holds; false after ten seconds. */
+/** Fulfils when it holds; false after twenty seconds. */
 async function eventually(holds: () => boolean | Promise<boolean>): Promise<boolean> {
-  for (const deadline = performance.now() + 10_000; performance.now() < deadline; await pause(20)) if (await holds()) return true;
+  for (const deadline = performance.now() + 20_000; performance.now() < deadline; await pause(20)) if (await holds()) return true;
   return false;
 }
 
