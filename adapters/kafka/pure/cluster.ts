@@ -5,7 +5,7 @@ import { backoffMs } from "../../../src/base/backoff.ts";
 import type { TopicPartition } from "../../../src/record/record.ts";
 import type { Timer } from "../../../src/runtime/runtime.ts";
 import type { ClientSettings, TopicFacts } from "../client.ts";
-import { closedFailure, isRetriable, kafkaFailure, lostConnection } from "../failure.ts";
+import { closedFailure, isRetriable, kafkaCodeOf, kafkaFailure, lostConnection } from "../failure.ts";
 import { answerFailure } from "./answer.ts";
 import { Connections } from "./connections.ts";
 import type { Lane } from "./connections.ts";
@@ -84,6 +84,8 @@ class PureCluster implements Cluster {
   readonly #metadata: Metadata;
   readonly #coordinators = new Map<string, number>();
   readonly #pauses = new Set<() => void>();
+  /** Addresses that gave no answer when last asked. */
+  readonly #silent = new Set<string>();
   #isClosed = false;
 
   constructor(settings: ClientSettings) {
@@ -99,13 +101,20 @@ class PureCluster implements Cluster {
   async request<T>(lane: Lane, broker: number | null, call: (connection: Connection) => Promise<T>, options: RequestOptions = {}): Promise<T> {
     const what = options.what ?? (broker === null ? "ask a broker" : `ask broker ${broker}`);
     if (this.#isClosed) throw closedFailure(what);
+    let address: string | null = null;
     try {
-      const connection = await (broker === null ? this.#any(lane) : this.#connections.to(lane, await this.#addressOf(broker, what)));
-      return await this.#answered(connection, call, what, options.timeoutMs ?? requestTimeoutMs(this.settings));
+      address = broker === null ? await this.#anyAddress(lane) : await this.#addressOf(broker, what);
+      const connection = await this.#connections.to(lane, address);
+      const answer = await this.#answered(connection, call, what, options.timeoutMs ?? requestTimeoutMs(this.settings));
+      this.#silent.delete(address);
+      return answer;
     } catch (error) {
       if (this.#isClosed) throw closedFailure(what);
       const failure = answerFailure(what, error);
-      if (broker !== null && failure.details["kafkaCode"] === undefined) this.#forgetBroker(broker);
+      if (kafkaCodeOf(failure) === null) {
+        if (address !== null) this.#silent.add(address);
+        if (broker !== null) this.#forgetBroker(broker);
+      }
       throw failure;
     }
   }
@@ -212,16 +221,18 @@ class PureCluster implements Cluster {
     return found;
   }
 
-  /** A connection to any broker: one that is there, else the first that can be made. */
-  async #any(lane: Lane): Promise<Connection> {
-    const addresses = [...new Set([...this.#metadata.addresses(), ...this.settings.brokers])];
-    addresses.sort((left, right) => Number(this.#connections.has(lane, right)) - Number(this.#connections.has(lane, left)));
+  /** Any broker to which there is a connection, or else can be made; those that gave no answer last time come last. */
+  async #anyAddress(lane: Lane): Promise<string> {
+    const rank = (address: string): number => (this.#silent.has(address) ? 2 : 0) - Number(this.#connections.has(lane, address));
+    const addresses = [...new Set([...this.#metadata.addresses(), ...this.settings.brokers])].sort((left, right) => rank(left) - rank(right));
     let last: unknown = null;
     for (const address of addresses) {
       try {
-        return await this.#connections.to(lane, address);
+        await this.#connections.to(lane, address);
+        return address;
       } catch (error) {
         if (!isRetriable(error)) throw error;
+        this.#silent.add(address);
         last = error;
       }
     }

@@ -89,8 +89,9 @@ async function writeTo(
     for (const part of parts) done(part, asFailure(part, error));
     return;
   }
+  const byName = new Map(answers.map((answer) => [`${answer.topic} ${answer.partition}`, answer]));
   for (const part of parts) {
-    const answer = answers.find(({ topic, partition }) => topic === part.topic && partition === part.partition);
+    const answer = byName.get(`${part.topic} ${part.partition}`);
     const written = answer === undefined
       ? lostConnection(`append to ${place(part)}`, new Error("the answer leaves the partition out"))
       : writtenOf(part, answer);

@@ -84,8 +84,9 @@ class PureClient implements KafkaClient {
     return this.#fetcher.reader(partition, position, onArrival);
   }
 
-  commitPositions(member: GroupMember, positions: readonly CommittedPosition[]): Promise<void> {
-    return commitPositions(this.#cluster, member, positions);
+  async commitPositions(member: GroupMember, positions: readonly CommittedPosition[]): Promise<void> {
+    await this.#transactions.settle();
+    await commitPositions(this.#cluster, member, positions);
   }
 
   transact(transaction: Transaction): Promise<readonly number[]> {
