@@ -132,6 +132,38 @@ const fencingCases: readonly Case<KafkaSubject>[] = [
     },
   },
   {
+    name: "L8 a worker that comes back under its instance id takes its partitions over at once, nobody else hears of it, and its predecessor is refused",
+    async run(subject) {
+      const [source, target, group] = [`${subject.prefix}.in`, `${subject.prefix}.out`, `${subject.prefix}g`];
+      const specs = [topicSpec(source, { partitions: 4 }), topicSpec(target)];
+      const [old, other] = [await subject.open("one", { instanceId: "one" }), await subject.open("two", { instanceId: "two" })];
+      for (const log of [old, other]) await log.ensureTopics(specs);
+      const heard: string[] = [];
+      const whole = Promise.withResolvers<void>();
+      const zombie = await old.join(group, [source], listener("old", heard, { assigned: (all) => all.length === 2 ? whole.resolve() : undefined }));
+      const stays = await other.join(group, [source], listener("other", heard));
+      await whole.promise;
+      const owned = zombie.assigned;
+      const before = heard.filter((line) => line.startsWith("other"));
+
+      const log = await subject.open("one", { instanceId: "one" });
+      await log.ensureTopics(specs);
+      const fresh = await log.join(group, [source], listener("fresh", []));
+
+      checkEqual(fresh.assigned, owned, "partitions of the successor");
+      checkEqual(heard.filter((line) => line.startsWith("other")), before, "what the other member heard");
+      const late = codeOf(old.commit(unit(zombie, { positions: [{ ...owned[0]!, position: 9 }] }), () => {}) as Promise<unknown>);
+      const late2 = codeOf(
+        old.commit(unit(zombie, { positions: [{ ...owned[0]!, position: 9 }], outputs: [output(target, 0, "zombie")] }), () => {}) as Promise<unknown>,
+      );
+      for (const code of [await late, await late2]) check(code === "FENCED" || code === "LOG_COMMIT_FAILED", `the predecessor got ${code}`);
+      await commitDurably(log, unit(fresh, { positions: [{ ...owned[0]!, position: 1 }], outputs: [output(target, 0, "fresh")] }));
+      await commitDurably(other, unit(stays, { positions: [{ ...stays.assigned[0]!, position: 2 }] }));
+      checkEqual((await log.committed(group, [owned[0]!, stays.assigned[0]!])).map(({ position }) => position), [1, 2], "positions");
+      checkEqual(await valuesOf(log, target), ["fresh"], "outputs");
+    },
+  },
+  {
     name: "L7 positions alone are refused once the group has moved on",
     async run(subject) {
       const [source, group] = [`${subject.prefix}in`, `${subject.prefix}g`];
