@@ -13,8 +13,8 @@ export type Fate = "pass" | "lose" | "cut";
 export interface FaultyProxy {
   /** `127.0.0.1:port`. */
   readonly bootstrap: string;
-  /** Decides over requests, by the number of their api. */
-  request: (api: number) => Fate;
+  /** Decides over requests, by the number of their api; `frame` is the whole request, its length in front. */
+  request: (api: number, frame: Buffer) => Fate;
   /** Decides over answers, by the number of their request's api. */
   answer: (api: number) => Fate;
   /** How often a request of this kind came. */
@@ -54,7 +54,7 @@ export async function openProxy(broker: string): Promise<FaultyProxy> {
       const key = frame.readInt16BE(4);
       apis.set(frame.readInt32BE(8), key);
       counts.set(key, (counts.get(key) ?? 0) + 1);
-      settle(proxy.request(key), upstream, frame);
+      settle(proxy.request(key, frame), upstream, frame);
       for (const check of waiting) check();
     });
     onFrames(upstream, (frame) => {
