@@ -21,7 +21,7 @@ export interface CheckpointOptions {
   readonly units: Units;
   readonly entrances: ReadonlyMap<string, Entrance>;
   readonly concurrency: number;
-  /** Some step goes by them, or says them: without one they are nobody's. */
+  /** Whether clocks are written: not where no step goes by them and that would cost more than a row. */
   readonly keepsClocks: boolean;
   readonly openStore: (spec: StoreSpec) => StateStore;
 }

@@ -152,7 +152,9 @@ export class Task implements Stamp {
       units: this.#units,
       entrances: this.#entrances,
       concurrency: this.#concurrency,
-      keepsClocks: subTopology.nodes.some(({ stores, clockDelayMs, writes }) => stores.length > 0 || clockDelayMs !== null || writes?.carriesClock === true),
+      // Where it costs a record of its own: only for steps that go by it.
+      keepsClocks: options.changelog === null ||
+        subTopology.nodes.some(({ stores, clockDelayMs, writes }) => stores.length > 0 || clockDelayMs !== null || writes?.carriesClock === true),
       openStore: (spec) => this.store(spec),
     });
     this.#checkpoint.restore(options.formerNames);
