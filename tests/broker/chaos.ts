@@ -56,6 +56,7 @@ export interface ChaosResult {
 }
 
 const SLICE_MS = 50;
+const HEAD_RECORDS = 2_000;
 const fixture = new URL("./chaos-fixture.ts", import.meta.url);
 
 /** `count` faults: each kind in turn, in an order of the seed's. */
@@ -77,16 +78,20 @@ export async function chaosRun(options: ChaosOptions): Promise<ChaosResult> {
 
   const { lines, objects } = readings(records, options.keys);
   const loader = content.load(`${name}-in`);
+  const write = (from: number, to: number): Promise<void> =>
+    loader.write(
+      objects.slice(from, to).map((reading: Reading, index) => ({ at: reading.ts, key: reading.key, value: lines[from + index]!, partition: null })),
+    );
+  // More than a pipe holds: faults shall find a loader and workers that work.
+  let sent = Math.min(records, HEAD_RECORDS), next = 0;
+  await Promise.all([write(0, sent), run.started()]);
   const startedAt = performance.now();
   const times = faults.map((_, index) => inputMs * (index + 0.2 + 0.6 * random()) / faults.length);
-  let sent = 0, next = 0;
   while (sent < records || next < faults.length) {
     const elapsedMs = performance.now() - startedAt;
     const until = Math.min(records, Math.ceil(records * elapsedMs / inputMs));
     if (until > sent) {
-      await loader.write(
-        objects.slice(sent, until).map((reading: Reading, index) => ({ at: reading.ts, key: reading.key, value: lines[sent + index]!, partition: null })),
-      );
+      await write(sent, until);
       sent = until;
     }
     while (next < faults.length && elapsedMs >= times[next]!) run.inject(faults[next++]!);
@@ -143,6 +148,11 @@ class Run {
 
   startAll(): void {
     this.#slots.forEach((_, index) => this.#start(index));
+  }
+
+  /** Fulfils when each worker works, or has ended. */
+  async started(): Promise<void> {
+    await Promise.all(this.#slots.map(({ hasStarted }) => hasStarted));
   }
 
   /** Begins a fault; one whose victim is busy with another waits for it. */
