@@ -65,6 +65,11 @@ class Ear implements AssignmentListener {
     while (this.heard.filter((one) => one === line).length < times) await this.#changed.promise;
   }
 
+  /** Waits until it heard so much. */
+  async lines(count: number): Promise<void> {
+    while (this.heard.length < count) await this.#changed.promise;
+  }
+
   #note(line: string): void {
     this.heard.push(line.trim());
     this.#changed.resolve();
@@ -121,7 +126,7 @@ describe("pure group", () => {
       const generation = first.generationId;
       const second = await groups.join(`${prefix}g`, [right, left], two);
       await one.until("revoked left/0 left/1 left/2 right/0 right/1 right/2");
-      while (one.heard.length < 3) await one.until(one.heard.at(-1)!, 2);
+      await one.lines(3);
 
       // Members stand in the order of their ids.
       const bigger = first.memberId < second.memberId ? first : second;
