@@ -112,7 +112,7 @@ describe("kafkaOptions()", () => {
         thrown = error;
       }
       expect(thrown).toMatchObject({ code: "CONFIG_INVALID", details: { variable } });
-      expect((thrown as Error).message).toStartWith(`The environment variable ${variable} `);
+      expect((thrown as Error).message).toContain(`The environment variable ${variable} `);
       expect((thrown as Error).message).not.toContain("hunter2");
     });
   }
