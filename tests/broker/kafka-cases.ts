@@ -1,5 +1,5 @@
 /** What Kafka can do to a log, as cases for both clients: aborted transactions, predecessors that are not dead, rebalances, codecs, topics that change, records that are too large. */
-import type { ClientSettings } from "../../adapters/kafka/client.ts";
+import type { ClientSettings, KafkaClient } from "../../adapters/kafka/client.ts";
 import type { Log, Membership } from "../../src/log/log.ts";
 import { check, checkEqual } from "../../src/testing/conformance/cases.ts";
 import type { Case } from "../../src/testing/conformance/cases.ts";
@@ -17,6 +17,8 @@ export interface KafkaSubject {
   readonly clients: readonly ClientName[];
   /** Opens a log, closed when the case is over. `worker` stands for its transactional id. */
   open(worker: string, more?: Partial<ClientSettings>, client?: ClientName): Promise<Log>;
+  /** Opens a client without a log around it, closed when the case is over. */
+  openClient(worker: string): Promise<KafkaClient>;
 }
 
 const CODECS = ["none", "gzip", "snappy", "lz4", "zstd"] as const;
@@ -347,6 +349,37 @@ const topicCases: readonly Case<KafkaSubject>[] = [
       await log.ensureTopics([topicSpec(topic, { partitions: 3 })]);
       await log.append([{ topic, partition: 2, records: texts("b") }]);
       checkEqual(await valuesOf(log, topic, 2), ["b"], "values of the new partition");
+    },
+  },
+  {
+    name: "L11 records that were deleted are a position out of range, for readers under way and for new ones",
+    async run(subject) {
+      const topic = `${subject.prefix}a`;
+      const at = { topic, partition: 0 };
+      const log = await subject.open("one", { prefetchBytes: 1_000 });
+      await log.ensureTopics([topicSpec(topic)]);
+      for (const value of ["a", "b", "c", "d"]) await log.append([{ ...at, records: texts(value.repeat(900)) }]);
+      let arrived = Promise.withResolvers<void>();
+      const slow = log.reader(at, 0, () => arrived.resolve());
+      while (slow.take(1) === null) {
+        await arrived.promise;
+        arrived = Promise.withResolvers();
+      }
+
+      await (await subject.openClient("purge")).deleteRecords([{ ...at, position: 3 }]);
+
+      checkEqual((await log.describe([topic])).map(({ start, end }) => [start, end]), [[3, 4]], "start and end");
+      const error = await refusal(log, "LOG_POSITION_OUT_OF_RANGE", "a new reader", () => valuesOf(log, topic));
+      check(error.message.includes("position 0"), `the message does not tell the position: ${error.message}`);
+      slow.seek(3);
+      let chunk = slow.take(1);
+      while (chunk === null) {
+        await arrived.promise;
+        arrived = Promise.withResolvers();
+        chunk = slow.take(1);
+      }
+      checkEqual(chunk.nextPosition, 4, "where a reader goes on that was set to the start");
+      slow.close();
     },
   },
   {
