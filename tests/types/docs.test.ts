@@ -21,7 +21,20 @@ describe("documentation", () => {
   });
 
   test.skipIf(!isDeno)(`the examples of the public surface compile and run${elsewhere}`, async () => {
-    const { code, text } = await deno("test", "--doc", "-A", "mod.ts", "src/app", "src/feature", "src/http", "src/record", "src/runtime", "src/stream", "src/testing");
+    const { code, text } = await deno(
+      "test",
+      "--doc",
+      "-A",
+      "mod.ts",
+      "adapters/kafka/kafka.ts",
+      "src/app",
+      "src/feature",
+      "src/http",
+      "src/record",
+      "src/runtime",
+      "src/stream",
+      "src/testing",
+    );
 
     expect(code === 0 ? "" : text).toBe("");
     expect(Number(/(\d+) passed/.exec(text)?.[1])).toBeGreaterThan(10);
