@@ -18,7 +18,7 @@ async function appended(client: ClientName, topic: string, bootstrap: string, mo
   const settings = await testSettings(bootstrap, "auth", { timeoutMs: 8_000, ...more });
   try {
     await using opened = await openClient(client, settings);
-    await opened.createTopics([{ name: topic, partitions: 1, replicationFactor: 1, configs: {} }]);
+    await opened.createTopics([{ name: topic, partitions: 1, replicationFactor: 1, configs: { "retention.ms": "-1" } }]);
     const encoder = new BatchEncoder();
     encoder.append(1, "k", "v", null);
     return await opened.produce([{ topic, partition: 0, encoder }]);

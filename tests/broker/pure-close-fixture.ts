@@ -24,7 +24,7 @@ const client = await openPureClient({
 });
 const topic = `${prefix}closes`;
 const at = { topic, partition: 0 };
-await client.createTopics([{ name: topic, partitions: 1, replicationFactor: 1, configs: {} }]);
+await client.createTopics([{ name: topic, partitions: 1, replicationFactor: 1, configs: { "retention.ms": "-1" } }]);
 const encoder = new BatchEncoder();
 encoder.append(1, "k", "v", null);
 await client.produce([{ ...at, encoder }]);

@@ -47,7 +47,7 @@ async function withClient(body: (subject: WriteSubject) => Promise<void>, more: 
         prefix: subject.prefix,
         open,
         async topic(name, partitions = 1) {
-          await client.createTopics([{ name: `${subject.prefix}${name}`, partitions, replicationFactor: 1, configs: {} }]);
+          await client.createTopics([{ name: `${subject.prefix}${name}`, partitions, replicationFactor: 1, configs: { "retention.ms": "-1" } }]);
           return `${subject.prefix}${name}`;
         },
         async values(topic, partition = 0) {
@@ -321,7 +321,7 @@ describe("pure client: transactions", () => {
       const client = await openPureClient(await testSettings(proxy.bootstrap, "worker", { transactionTimeoutMs: 1_000, timeoutMs: 9_000 }));
       try {
         const at = { topic: "a", partition: 0 };
-        await client.createTopics([{ name: "a", partitions: 1, replicationFactor: 1, configs: {} }]);
+        await client.createTopics([{ name: "a", partitions: 1, replicationFactor: 1, configs: { "retention.ms": "-1" } }]);
         await client.transact({ member: nobody("g"), positions: [{ ...at, position: 1 }], batches: [batch("a", ["one"])] });
         // Asked again after three seconds, when the coordinator has ended the transaction.
         proxy.request = first(1, api.endTxn, "lose");
