@@ -430,6 +430,48 @@ const topicCases: readonly Case<KafkaSubject>[] = [
   },
 ];
 
+/** Listeners that fail. */
+const listenerCases: readonly Case<KafkaSubject>[] = [
+  {
+    name: "L8 a listener that fails in assigned is out, join() says so, and others get its partitions",
+    async run(subject) {
+      const [source, group] = [`${subject.prefix}.in`, `${subject.prefix}g`];
+      const log = await subject.open("one");
+      await log.ensureTopics([topicSpec(source, { partitions: 2 })]);
+      const heard: string[] = [];
+
+      const failing = listener("bad", heard, {
+        assigned() {
+          throw new RangeError("no room");
+        },
+      });
+      const error = await refusal(log, "HANDLER_FAILED", "join", () => log.join(group, [source], failing));
+      const good = await log.join(group, [source], listener("good", heard));
+
+      check(error.cause instanceof RangeError, "the cause is not what the listener threw");
+      checkEqual(heard, ["bad assigned in/0 in/1", "bad lost in/0 in/1", "good assigned in/0 in/1"], "calls");
+      await commitDurably(log, unit(good, { positions: [{ topic: source, partition: 0, position: 1 }] }));
+    },
+  },
+  {
+    name: "L8 a listener that fails in revoked hands back all the same, with a warning",
+    async run(subject) {
+      const [source, group] = [`${subject.prefix}.in`, `${subject.prefix}g`];
+      const warned: string[] = [];
+      const log = await subject.open("one", { warn: (message) => warned.push(message) });
+      await log.ensureTopics([topicSpec(source, { partitions: 2 })]);
+      const failing = listener("bad", [], { revoked: () => Promise.reject(new RangeError("no time")) });
+      const bad = await log.join(group, [source], failing);
+
+      await bad.leave();
+      const good = await member(log, group, source);
+
+      checkEqual([bad.assigned.length, good.assigned.length], [0, 2], "partitions");
+      check(warned.some((message) => message.includes("failed in revoked: no time")), `warnings: ${warned}`);
+    },
+  },
+];
+
 /** Both clients together. */
 const mixedCases: readonly Case<KafkaSubject>[] = [
   {
@@ -458,7 +500,7 @@ const mixedCases: readonly Case<KafkaSubject>[] = [
 ];
 
 /** All cases. */
-export const kafkaCases: readonly Case<KafkaSubject>[] = [...abortedCases, ...fencingCases, ...commitCases, ...topicCases, ...mixedCases];
+export const kafkaCases: readonly Case<KafkaSubject>[] = [...abortedCases, ...fencingCases, ...commitCases, ...topicCases, ...listenerCases, ...mixedCases];
 
 /** Counts up on each partition it owns: each commit says `partition:count` and moves the position by one. What it has not committed before `revoked` is done is dropped. */
 class CountingWorker {
