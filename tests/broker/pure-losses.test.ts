@@ -41,6 +41,22 @@ describe("losses at random", () => {
 
         const member: PureMember = { group, memberId: "", generationId: -1, instanceId: null, assigned: [], leave: () => Promise.resolve() };
         const at = { topic, partition: 0 };
+        const committedSoon = async (): Promise<number> => {
+          for (;;) {
+            try {
+              return (await client.committed(group, [at]))[0]?.position ?? 0;
+            } catch (error) {
+              if (!isStreamError(error) || error.code !== "LOG_UNAVAILABLE") throw error;
+            }
+          }
+        };
+        const valuesOf = async (name: string, partition: number): Promise<(string | null)[]> => {
+          const [info] = await client.offsets([{ topic: name, partition }]);
+          const follower = new Follower((onArrival) => client.reader({ topic: name, partition }, 0, onArrival));
+          await follower.toEnd(info!.end);
+          follower.reader.close();
+          return follower.values;
+        };
         const appended = new Map<string, Promise<number | Error>>();
         const failures = new Set<string>();
         let next = 0;
@@ -65,16 +81,6 @@ describe("losses at random", () => {
         proxy.request = () => "pass";
         proxy.answer = () => "pass";
 
-        async function committedSoon(): Promise<number> {
-          for (;;) {
-            try {
-              return (await client.committed(group, [at]))[0]?.position ?? 0;
-            } catch (error) {
-              if (!isStreamError(error) || error.code !== "LOG_UNAVAILABLE") throw error;
-            }
-          }
-        }
-
         const wanted = Array.from({ length: COMMITS * RECORDS }, (_, i) => `${Math.floor(i / RECORDS)}.${i % RECORDS}`);
         expect(await valuesOf(topic, 0)).toEqual(wanted);
         expect(await valuesOf(topic, 1)).toEqual(wanted);
@@ -83,14 +89,6 @@ describe("losses at random", () => {
         expect(new Set(seen).size).toBe(seen.length);
         for (const [hook, answer] of appended) if (typeof await answer === "number") expect([hook, seen.includes(hook)]).toEqual([hook, true]);
         expect([...failures].filter((code) => code !== "LOG_COMMIT_FAILED")).toEqual([]);
-
-        async function valuesOf(name: string, partition: number): Promise<(string | null)[]> {
-          const [info] = await client.offsets([{ topic: name, partition }]);
-          const follower = new Follower((onArrival) => client.reader({ topic: name, partition }, 0, onArrival));
-          await follower.toEnd(info!.end);
-          follower.reader.close();
-          return follower.values;
-        }
       } finally {
         await client.close();
         await proxy.close();
