@@ -57,7 +57,7 @@ export interface NativeHandle {
   /** librdkafka's name for it; there once connected. */
   readonly name?: string;
   connect(options: { readonly timeout: number; readonly allTopics: boolean }, done: NativeCallback<unknown>): void;
-  getMetadata(options: { readonly timeout: number; readonly allTopics: boolean }, done: NativeCallback<NativeMetadata>): void;
+  getMetadata(options: { readonly timeout: number; readonly allTopics?: boolean; readonly topic?: string }, done: NativeCallback<NativeMetadata>): void;
   isConnected(): boolean;
   on(event: "event.error", listener: (error: NativeError) => void): void;
 }
@@ -85,6 +85,8 @@ export interface NativeConsumer extends NativeHandle {
   consume(countMax: number, done: NativeCallback<readonly NativeMessage[] | undefined>): void;
   /** As of the last fetch; throws when there was none. */
   getWatermarkOffsets(topic: string, partition: number): { readonly lowOffset: number; readonly highOffset: number };
+  /** A partition that fails is an error in its place. */
+  committed(partitions: readonly NativePartition[], timeoutMs: number, done: NativeCallback<readonly (NativePartition | Error)[]>): void;
   /** Only sends: `offset_commit_cb` tells what became of it. */
   commit(partitions: readonly NativePartition[]): void;
   disconnect(done: NativeCallback<unknown>): void;
@@ -133,11 +135,6 @@ export interface NativeAdmin {
     options: { readonly timeout: number; readonly isolationLevel: number },
     done: NativeCallback<readonly (Required<NativePartition> & NativePart)[]>,
   ): void;
-  listConsumerGroupOffsets(
-    groups: readonly { readonly groupId: string; readonly partitions: readonly NativePartition[] }[],
-    options: { readonly timeout: number; readonly requireStableOffsets: boolean },
-    done: NativeCallback<readonly (NativePart & { readonly partitions: readonly (Required<NativePartition> & NativePart)[] })[]>,
-  ): void;
   deleteRecords(
     below: readonly NativePartition[],
     options: { readonly timeout: number; readonly operationTimeout: number },
@@ -164,7 +161,7 @@ const PACKAGE: string = "@confluentinc/kafka-javascript";
 
 /** Loads the package. Throws ExternalError `RUNTIME_UNSUPPORTED` where it is not there, was built for another Node, or the runtime is not Node. */
 export async function loadConfluent(): Promise<Confluent> {
-  const wayRound = 'leave out client: "native" to use the client that needs nothing built';
+  const wayRound = 'client: "platformatic" runs everywhere and needs nothing built';
   // Other runtimes refuse the addon, or die of it.
   if ("Bun" in globalThis || "Deno" in globalThis) {
     throw new ExternalError("RUNTIME_UNSUPPORTED", `[kafka] Cannot load ${PACKAGE}: it runs on Node only; ${wayRound}`);

@@ -86,27 +86,6 @@ export class NativeClusterAdmin {
     });
   }
 
-  /** Waits out transactions that move a position. Partitions without a position are left out. */
-  committed(group: string, partitions: readonly TopicPartition[]): Promise<readonly CommittedPosition[]> {
-    const what = `ask for the committed positions of group "${group}"`;
-    if (partitions.length === 0) return Promise.resolve([]);
-    const asked = [{ groupId: group, partitions: distinct(partitions) }];
-    return this.#calls.retry(what, async () => {
-      const options = { timeout: this.#timeoutMs, requireStableOffsets: true };
-      const [answer] = await this.#calls.call(
-        what,
-        (done: Parameters<NativeAdmin["listConsumerGroupOffsets"]>[2]) => this.#admin.listConsumerGroupOffsets(asked, options, done),
-      );
-      refuseFailed(answer!, what);
-      const known: CommittedPosition[] = [];
-      for (const at of answer!.partitions) {
-        refuseFailed(at, what);
-        if (at.offset >= 0) known.push({ topic: at.topic, partition: at.partition, position: at.offset });
-      }
-      return known;
-    });
-  }
-
   /** Deletes below the positions. */
   async deleteRecords(below: readonly CommittedPosition[]): Promise<void> {
     if (below.length === 0) return;
@@ -115,6 +94,7 @@ export class NativeClusterAdmin {
     await this.#calls.retry(what, async () => {
       const options = { timeout: this.#timeoutMs, operationTimeout: this.#timeoutMs };
       const parts = await this.#calls.call(what, (done: Parameters<NativeAdmin["deleteRecords"]>[2]) => this.#admin.deleteRecords(asked, options, done));
+      if (parts.some((part) => codeOfPart(part) !== 0)) await this.#describe(parts.map(({ topic }) => topic)).catch(() => []);
       parts.forEach((part) => refuseFailed(part, `${what} of "${part.topic}" partition ${part.partition}`));
     });
   }
@@ -148,6 +128,8 @@ export class NativeClusterAdmin {
     const asked = distinct(partitions).map((at) => ({ ...at, offset: spec }));
     const options = { timeout: this.#timeoutMs, isolationLevel: READ_UNCOMMITTED };
     const answers = await this.#calls.call(what, (done: Parameters<NativeAdmin["listOffsets"]>[2]) => this.#admin.listOffsets(asked, options, done));
+    // It would ask by the leaders it knows for ever: a broker that was started again is a leader of another epoch.
+    if (answers.some((at) => codeOfPart(at) !== 0)) await this.#describe(partitions.map(({ topic }) => topic)).catch(() => []);
     return new Map(answers.map((at) => {
       refuseFailed(at, `ask for the ends of "${at.topic}" partition ${at.partition}`);
       return [keyOf(at), at.offset];

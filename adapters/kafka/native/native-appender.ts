@@ -11,7 +11,7 @@ import type { Confluent, DeliveryReport, NativeError, NativeProducer } from "./c
 import type { NativeCalls } from "./native-calls.ts";
 import { appenderConfig } from "./native-config.ts";
 import { codeOf, NativeCode, nativeFailure } from "./native-failure.ts";
-import { checkTimestamps, produceBatch } from "./native-record.ts";
+import { checkTimestamps, handOver } from "./native-record.ts";
 
 /** A batch under way. */
 interface Pending {
@@ -90,24 +90,25 @@ export class NativeAppender {
     return producer;
   }
 
-  #append(producer: NativeProducer, batch: OutputBatch): Promise<number | Error> {
+  async #append(producer: NativeProducer, batch: OutputBatch): Promise<number | Error> {
     const what = `append to "${batch.topic}" partition ${batch.partition}`;
     const { count } = batch.encoder;
-    if (count === 0) return Promise.resolve(new DefinitionError(`[kafka] Cannot ${what}: there are no records`));
-    return new Promise((resolve) => {
-      const settle = (answer: number | Error): void => {
-        this.#pending.delete(pending);
-        resolve(answer);
-      };
-      const pending: Pending = { left: count, position: Number.POSITIVE_INFINITY, error: null, what, settle };
-      this.#pending.add(pending);
-      try {
-        checkTimestamps(this.#cursor, batch);
-        produceBatch(producer, this.#cursor, batch, pending);
-      } catch (error) {
-        settle(this.#failure(error, what));
-      }
-    });
+    if (count === 0) return new DefinitionError(`[kafka] Cannot ${what}: there are no records`);
+    const { promise, resolve } = Promise.withResolvers<number | Error>();
+    const settle = (answer: number | Error): void => {
+      this.#pending.delete(pending);
+      resolve(answer);
+    };
+    const pending: Pending = { left: count, position: Number.POSITIVE_INFINITY, error: null, what, settle };
+    this.#pending.add(pending);
+    try {
+      checkTimestamps(this.#cursor, batch);
+      const handed = handOver(this.#calls, producer, this.#cursor, batch, pending);
+      if (handed !== null) await handed;
+    } catch (error) {
+      settle(this.#failure(error, what));
+    }
+    return await promise;
   }
 
   #report(error: NativeError | null, { offset, opaque }: DeliveryReport): void {

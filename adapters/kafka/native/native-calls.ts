@@ -11,8 +11,8 @@ const PAUSE_MAX_MS = 250;
 
 /** The calls under way of one client. */
 export class NativeCalls {
+  readonly timeoutMs: number;
   readonly #runtime: Runtime;
-  readonly #timeoutMs: number;
   /** Cut off by `close()`. */
   readonly #pending: Set<(error: Error) => void> = new Set();
   /** Calls that librdkafka has not answered, cut off or not. */
@@ -22,7 +22,7 @@ export class NativeCalls {
 
   constructor(runtime: Runtime, timeoutMs: number) {
     this.#runtime = runtime;
-    this.#timeoutMs = timeoutMs;
+    this.timeoutMs = timeoutMs;
   }
 
   get isClosed(): boolean {
@@ -31,7 +31,7 @@ export class NativeCalls {
 
   /** Rejects with what librdkafka answers, as it is: who calls needs its flags. */
   raw<T>(what: string, call: (done: NativeCallback<T>) => unknown): Promise<T> {
-    return this.wait(what, this.#timeoutMs + SLACK_MS, (resolve, reject) => {
+    return this.wait(what, this.timeoutMs + SLACK_MS, (resolve, reject) => {
       this.#unanswered++;
       const answered = (): void => {
         if (--this.#unanswered === 0) this.#onDrained?.();
@@ -60,7 +60,7 @@ export class NativeCalls {
 
   /** Tries until it succeeds, fails for good, or the time is over. */
   async retry<T>(what: string, attempt: () => Promise<T>): Promise<T> {
-    const deadline = this.#runtime.monotonic() + this.#timeoutMs;
+    const deadline = this.#runtime.monotonic() + this.timeoutMs;
     for (let pauseMs = PAUSE_MIN_MS;; pauseMs = Math.min(2 * pauseMs, PAUSE_MAX_MS)) {
       try {
         return await attempt();

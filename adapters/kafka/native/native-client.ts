@@ -16,11 +16,16 @@ import { NativeCalls } from "./native-calls.ts";
 import { NativeFetcher } from "./native-fetcher.ts";
 import type { FetcherHost } from "./native-fetcher.ts";
 import { NativeMember } from "./native-member.ts";
+import { NativePositions } from "./native-positions.ts";
 import { NativeTransactions } from "./native-transactions.ts";
 
+const SAME_WARNING_MS = 30_000;
+const WARNINGS_MAX = 100;
+
 /** Rejects with `RUNTIME_UNSUPPORTED` where the package cannot be loaded, and when no broker answers. */
-export async function openNativeClient(settings: ClientSettings): Promise<KafkaClient> {
+export async function openNativeClient(given: ClientSettings): Promise<KafkaClient> {
   const confluent = await loadConfluent();
+  const settings = { ...given, warn: seldom(given) };
   const calls = new NativeCalls(settings.runtime, settings.timeoutMs);
   const admin = await NativeClusterAdmin.open(confluent, calls, settings);
   const client = new NativeClient({ confluent, calls, settings, admin });
@@ -33,10 +38,23 @@ export async function openNativeClient(settings: ClientSettings): Promise<KafkaC
   return client;
 }
 
+/** librdkafka says several times a second, for each of its connections, that a broker is away. */
+function seldom({ runtime, warn }: ClientSettings): ClientSettings["warn"] {
+  const said = new Map<string, number>();
+  return (message, error) => {
+    const now = runtime.monotonic();
+    if (now < (said.get(message) ?? Number.NEGATIVE_INFINITY) + SAME_WARNING_MS) return;
+    if (said.size >= WARNINGS_MAX) said.clear();
+    said.set(message, now);
+    warn(message, error);
+  };
+}
+
 class NativeClient implements KafkaClient {
   readonly #host: FetcherHost;
   readonly #members: Set<NativeMember> = new Set();
   readonly #fetchers: NativeFetcher[] = [];
+  readonly #positions: NativePositions;
   readonly #appender: NativeAppender;
   readonly #transactions: NativeTransactions;
   #closing: Promise<void> | null = null;
@@ -44,6 +62,7 @@ class NativeClient implements KafkaClient {
   constructor(host: FetcherHost) {
     const { confluent, calls, settings, admin } = host;
     this.#host = host;
+    this.#positions = new NativePositions(confluent, calls, settings);
     this.#appender = new NativeAppender(confluent, calls, settings);
     this.#transactions = new NativeTransactions(confluent, calls, settings, admin);
   }
@@ -70,7 +89,7 @@ class NativeClient implements KafkaClient {
 
   async committed(group: string, partitions: readonly TopicPartition[]): Promise<readonly CommittedPosition[]> {
     await this.#transactions.settle();
-    return await this.#host.admin.committed(group, partitions);
+    return await this.#positions.committed(group, partitions);
   }
 
   deleteRecords(below: readonly CommittedPosition[]): Promise<void> {
@@ -123,6 +142,7 @@ class NativeClient implements KafkaClient {
     await Promise.all([
       ...[...this.#members].map((member) => member.close()),
       ...this.#fetchers.map((fetcher) => fetcher.close()),
+      this.#positions.close(),
       this.#appender.close(),
     ]);
     await this.#host.admin.close();

@@ -45,6 +45,8 @@ export function transactionConfig(settings: ClientSettings): NativeConfig {
     ...writerConfig(settings),
     "transactional.id": settings.transactionalId,
     "transaction.timeout.ms": settings.transactionTimeoutMs,
+    // A transaction may begin while the one before is still being ended.
+    "retry.backoff.ms": 20,
     // The commit flushes; until then only full batches go out.
     "linger.ms": 50,
     "message.timeout.ms": Math.min(settings.timeoutMs, settings.transactionTimeoutMs),
@@ -85,6 +87,9 @@ export function readerConfig(settings: ClientSettings, group: string): NativeCon
     "fetch.wait.max.ms": FETCH_WAIT_MS,
     "fetch.message.max.bytes": kilobytes * 1_024,
     "queued.max.messages.kbytes": 4 * kilobytes,
+    // Else it looks only once a second whether there is room again.
+    "fetch.queue.backoff.ms": 5,
+    "fetch.error.backoff.ms": 100,
     "check.crcs": true,
   };
 }

@@ -15,6 +15,8 @@ export const NativeCode = {
   fenced: -144,
   /** A position is out of range, and nothing says where to go on instead. */
   noReset: -140,
+  unknownPartition: -190,
+  unknownTopic: -188,
   timedOut: -185,
   queueFull: -184,
 } as const;

@@ -3,16 +3,33 @@ import { DecodeError } from "../../../src/base/errors.ts";
 import type { OutputBatch } from "../../../src/log/log.ts";
 import { RecordCursor } from "../../../src/record/cursor.ts";
 import type { HeaderField } from "../../../src/record/record.ts";
+import type { NativeCalls } from "./native-calls.ts";
+import { codeOf, NativeCode } from "./native-failure.ts";
 import type { NativeHeader, NativeMessage, NativeProducer } from "./confluent.ts";
 
 /** librdkafka takes bytes whose memory is none for a null header. */
 const NULL_BYTES = new Uint8Array(new ArrayBuffer(0));
+/** What is said of a topic or partition that librdkafka has not heard of. */
+const NOT_SEEN: readonly (number | null)[] = [NativeCode.unknownPartition, NativeCode.unknownTopic];
 
 /**
- * Hands all records of a batch to a producer, each with `opaque` (undefined: without). Throws what the producer throws, having handed over those before; DecodeError `TIMESTAMP_INVALID` for
- * a timestamp of 0.
+ * Hands all records of a batch to a producer, each with `opaque` (undefined: without); a promise where that takes longer. Throws what the producer throws, having handed over those before;
+ * DecodeError `TIMESTAMP_INVALID` for a timestamp of 0.
  */
-export function produceBatch(producer: NativeProducer, cursor: RecordCursor, { topic, partition, encoder }: OutputBatch, opaque: unknown): void {
+export function handOver(calls: NativeCalls, producer: NativeProducer, cursor: RecordCursor, batch: OutputBatch, opaque: unknown): Promise<void> | null {
+  try {
+    produceBatch(producer, cursor, batch, opaque);
+    return null;
+  } catch (error) {
+    if (!NOT_SEEN.includes(codeOf(error))) throw error;
+  }
+  // The topic or partition may be newer than what librdkafka knows of. It refused the first record, so nothing was handed over.
+  const { topic } = batch;
+  return calls.call<unknown>(`look for topic "${topic}"`, (done) => producer.getMetadata({ topic, timeout: calls.timeoutMs }, done))
+    .then(() => produceBatch(producer, cursor, batch, opaque));
+}
+
+function produceBatch(producer: NativeProducer, cursor: RecordCursor, { topic, partition, encoder }: OutputBatch, opaque: unknown): void {
   const bytes = encoder.seal(0);
   cursor.open(bytes, 0, bytes.length, 0);
   while (cursor.next()) {

@@ -14,7 +14,7 @@ import type { NativeCalls } from "./native-calls.ts";
 import { transactionConfig } from "./native-config.ts";
 import { codeOf, NativeCode, nativeFailure } from "./native-failure.ts";
 import type { MemberHold, NativeMember } from "./native-member.ts";
-import { produceBatch } from "./native-record.ts";
+import { handOver } from "./native-record.ts";
 
 const WHAT = "commit";
 const RETRY_PAUSE_MS = 10;
@@ -92,7 +92,7 @@ export class NativeTransactions {
     try {
       this.#refusal = null;
       await this.#calls.raw(WHAT, (done) => producer.beginTransaction(done));
-      for (const batch of batches) produceBatch(producer, this.#cursor, batch, undefined);
+      for (const batch of batches) await handOver(this.#calls, producer, this.#cursor, batch, undefined);
       await this.#send(producer, hold, positions);
       hold.check();
       isEnding = true;
@@ -100,8 +100,9 @@ export class NativeTransactions {
       return ends;
     } catch (error) {
       const isOver = (error as NativeError).isFatal === true || (isEnding && (error as NativeError).isTxnRequiresAbort !== true);
-      if (isOver) this.#giveUp(producer);
-      else await this.#abort(producer);
+      if (!isOver) await this.#abort(producer);
+      // After a record that was refused librdkafka would go on with sequence numbers that the broker never saw the end of.
+      if (isOver || this.#refusal !== null) this.#giveUp(producer);
       throw this.#failure(error, isOver && isEnding ? "unknown" : "none");
     } finally {
       hold.release();
