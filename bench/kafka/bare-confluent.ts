@@ -4,6 +4,9 @@ import type { Reading } from "../jobs/input.ts";
 import { readContest, tellProgress } from "./progress.ts";
 import { HandWindows } from "./sums.ts";
 
+/** Records a call of `send`. */
+const SEND_RECORDS = 1_000;
+
 /** What we use of it: the package is no dependency, and may not be there. */
 interface Client {
   consumer(options: object): {
@@ -27,30 +30,41 @@ const { KafkaJS } = createRequire(import.meta.url)(packageName) as {
 
 const { job, brokers, name, input, output, records } = readContest();
 const kafka = new KafkaJS.Kafka({ kafkaJS: { brokers: [brokers], clientId: name, logLevel: KafkaJS.logLevel.ERROR } });
-const consumer = kafka.consumer({ kafkaJS: { groupId: name, fromBeginning: true, autoCommit: true, autoCommitInterval: 100 } });
-const producer = kafka.producer({ kafkaJS: { idempotent: true } });
+// Its batches of 32 at most and its pause before sending make it several times dearer.
+const consumer = kafka.consumer({ kafkaJS: { groupId: name, fromBeginning: true, autoCommit: true, autoCommitInterval: 100 }, "js.consumer.max.batch.size": 1_024 });
+const producer = kafka.producer({ kafkaJS: { idempotent: true }, "linger.ms": 5 });
 await Promise.all([consumer.connect(), producer.connect()]);
 await consumer.subscribe({ topics: [input] });
 
 let taken = 0;
 const done = tellProgress(() => taken);
 const windows = new HandWindows();
+let messages: { key: string; value: string }[] = [];
+let sending: Promise<unknown> = Promise.resolve();
+/** One call is under way while the next one is filled. */
+const send = async (): Promise<void> => {
+  const batch = messages;
+  messages = [];
+  await sending;
+  sending = producer.send({ topic: output, messages: batch });
+};
 await new Promise<void>((resolve, reject) => {
   consumer.run({
     partitionsConsumedConcurrently: 1,
     eachBatch: async ({ batch }) => {
-      const messages: { key: string; value: string }[] = [];
       for (const { key, value } of batch.messages) {
         const reading = JSON.parse(String(value)) as Reading;
         if (job === "J1") {
           if (reading.value % 2 === 0) messages.push({ key: String(key), value: JSON.stringify({ id: reading.id, double: reading.value * 2 }) });
         } else windows.take(batch.partition, reading, (result) => messages.push({ ...result }));
       }
-      if (messages.length > 0) await producer.send({ topic: output, messages });
+      if (messages.length >= SEND_RECORDS) await send();
       taken += batch.messages.length;
       if (taken >= records) resolve();
     },
   }).catch(reject);
 });
+if (messages.length > 0) await send();
+await sending;
 await done();
 await Promise.all([consumer.disconnect(), producer.disconnect()]);
