@@ -173,7 +173,7 @@ describe("pure reader", () => {
         const name = await topic("a");
         const writer = producer();
         for (let i = 0; i < 100; i += 20) await writer.send({ messages: messages(name, numbered(i, i + 20)) });
-        const [steady, jumping] = [follow(fetcher, name), follow(fetcher, name, 90)];
+        const [steady, jumping, ...more] = [0, 90, 10, 20, 30].map((position) => follow(fetcher, name, position)) as [Follower, Follower, ...Follower[]];
         jumping.reader.seek(40);
         await jumping.toEnd();
         expect(jumping.values).toEqual(numbered(40, 100));
@@ -185,8 +185,9 @@ describe("pure reader", () => {
         await steady.toEnd();
         expect(steady.values).toEqual(numbered(0, 100));
         await writer.send({ messages: messages(name, ["last"]) });
-        await Promise.all([steady.toEnd(101), jumping.toEnd(101)]);
-        expect([steady.values.at(-1), jumping.values.at(-1)]).toEqual(["last", "last"]);
+        await Promise.all([steady, jumping, ...more].map((follower) => follower.toEnd(101)));
+        expect([steady, jumping, ...more].map(({ values }) => values.at(-1))).toEqual(Array.from({ length: 5 }, () => "last"));
+        expect(more.map(({ values }) => values.length)).toEqual([91, 81, 71]);
       }),
   );
 

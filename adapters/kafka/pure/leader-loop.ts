@@ -72,15 +72,23 @@ export class LeaderLoop {
   }
 
   #send(): void {
-    if (this.#host.isClosed || (this.#busy.fetch && this.#busy.poll)) return;
+    while (!this.#host.isClosed && !(this.#busy.fetch && this.#busy.poll) && this.#sendOne());
+  }
+
+  /** Asks for all that want, on the lane that is free; gives whether anybody did. */
+  #sendOne(): boolean {
     const asked = new Map<string, Asked>();
     const topics = new Map<string, FetchPartition[]>();
+    let isShared = false;
     for (const [reader, { leaderEpoch, topicId }] of this.#readers) {
       if (!reader.isWanting) continue;
       const id = topicId.replaceAll("-", "");
       const key = `${id} ${reader.partition}`;
-      // A broker answers for a partition once, however often it was asked for: a second reader of it waits for the other lane.
-      if (asked.has(key)) continue;
+      // A broker answers for a partition once, however often it was asked for: a second reader of it waits for its turn.
+      if (asked.has(key)) {
+        isShared = true;
+        continue;
+      }
       asked.set(key, { reader, generation: reader.generation });
       reader.isRequested = true;
       const partitions = topics.get(id);
@@ -88,7 +96,10 @@ export class LeaderLoop {
       if (partitions === undefined) topics.set(id, [partition]);
       else partitions.push(partition);
     }
-    if (asked.size > 0) void this.#fetch(this.#busy.fetch ? "poll" : "fetch", asked, topics);
+    if (asked.size === 0) return false;
+    if (isShared) { for (const { reader } of asked.values()) this.#moveBehind(reader); }
+    void this.#fetch(this.#busy.fetch ? "poll" : "fetch", asked, topics);
+    return true;
   }
 
   async #fetch(lane: "fetch" | "poll", asked: Map<string, Asked>, topics: ReadonlyMap<string, FetchPartition[]>): Promise<void> {
@@ -137,12 +148,15 @@ export class LeaderLoop {
     } catch (error) {
       reader.fail(error as Error);
     }
-    const leader = this.#readers.get(reader);
-    if (hasBytes && leader !== undefined) {
-      this.#readers.delete(reader);
-      this.#readers.set(reader, leader);
-    }
+    if (hasBytes) this.#moveBehind(reader);
     return hasBytes;
+  }
+
+  #moveBehind(reader: PureReader): void {
+    const leader = this.#readers.get(reader);
+    if (leader === undefined) return;
+    this.#readers.delete(reader);
+    this.#readers.set(reader, leader);
   }
 
   /** The request is over for a reader; gives whether its answer is still of use. */
