@@ -13,7 +13,8 @@ import { withCodes } from "./answer.ts";
 import { byTopic } from "./by-topic.ts";
 import type { Cluster } from "./cluster.ts";
 import { compressBatches } from "./compression.ts";
-import type { PureMember } from "./member.ts";
+import { identityOf } from "./member.ts";
+import type { CommitIdentity } from "./member.ts";
 import { partsOf, writeParts } from "./partition-writes.ts";
 import type { Part } from "./partition-writes.ts";
 import { initProducer, SEQUENCES } from "./producer.ts";
@@ -66,11 +67,12 @@ export class TransactionalProducer {
   transact(transaction: Transaction): Promise<readonly number[]> {
     const batches = transaction.batches.filter((batch) => batch.encoder.count > 0);
     if (batches.length === 0 && transaction.positions.length === 0) return Promise.resolve(transaction.batches.map(() => 0));
+    const identity = identityOf(transaction.member);
     return this.#inTurn(async () => {
       const producer = await this.#init().catch((error: unknown) => {
         throw commitFailure(error, "none");
       });
-      const ends = await this.#run(producer, transaction, batches);
+      const ends = await this.#run(producer, identity, transaction.positions, batches);
       return transaction.batches.map((batch) => ends.get(batch) ?? 0);
     });
   }
@@ -89,11 +91,16 @@ export class TransactionalProducer {
     return this.#producer;
   }
 
-  async #run(producer: Producer, transaction: Transaction, batches: readonly OutputBatch[]): Promise<ReadonlyMap<OutputBatch, number>> {
+  async #run(
+    producer: Producer,
+    identity: CommitIdentity,
+    positions: readonly CommittedPosition[],
+    batches: readonly OutputBatch[],
+  ): Promise<ReadonlyMap<OutputBatch, number>> {
     const ends = new Map<OutputBatch, number>();
     const lines = this.#seal(producer, batches);
     // Both are awaited to their end: what is still on its way must not come after the end of the transaction.
-    const [written, committed] = await Promise.allSettled([this.#write(producer, batches, lines, ends), this.#commitPositions(producer, transaction)]);
+    const [written, committed] = await Promise.allSettled([this.#write(producer, batches, lines, ends), this.#commitPositions(producer, identity, positions)]);
     const error = written.status === "rejected" ? written.reason : committed.status === "rejected" ? committed.reason : null;
     if (error !== null) {
       await this.#abort(producer, [written, committed]);
@@ -134,7 +141,7 @@ export class TransactionalProducer {
           at: `commit to "${name}" partition ${partitionIndex}`,
         }))
       );
-      this.#check(codes);
+      check(codes);
     });
     for (let round = 0; lines.some(({ parts }) => parts.length > round); round++) {
       const batchOf = new Map<Part, OutputBatch>();
@@ -159,9 +166,12 @@ export class TransactionalProducer {
     });
   }
 
-  async #commitPositions(producer: Producer, { member, positions }: Transaction): Promise<void> {
+  async #commitPositions(
+    producer: Producer,
+    { group, memberId, generationId, instanceId }: CommitIdentity,
+    positions: readonly CommittedPosition[],
+  ): Promise<void> {
     if (positions.length === 0) return;
-    const { group, memberId, generationId, instanceId } = member as PureMember;
     const what = `commit positions of group "${group}"`;
     const id = BigInt(producer.id);
     const { epoch } = producer;
@@ -176,7 +186,7 @@ export class TransactionalProducer {
             withCodes(txnOffsetCommitV3.api.async(connection, this.#id, group, id, epoch, generationId, memberId, instanceId, offsetsOf(positions))),
           { what },
         );
-        this.#check(answer.topics.flatMap(({ partitions }) => partitions.map(({ errorCode }) => ({ code: errorCode, at: what }))));
+        check(answer.topics.flatMap(({ partitions }) => partitions.map(({ errorCode }) => ({ code: errorCode, at: what }))));
       } catch (error) {
         if (needsRefresh(error)) this.#cluster.forgetCoordinator("group", group);
         throw error;
@@ -245,16 +255,6 @@ export class TransactionalProducer {
       }
     });
   }
-
-  /** Throws the error of the first code that says most. */
-  #check(codes: readonly { readonly code: number; readonly at: string }[]): void {
-    const faults = codes.filter(({ code }) => code !== 0);
-    if (faults.length === 0) return;
-    const errors = faults.map(({ code, at }) => ({ code, error: kafkaFailure(code, at) }));
-    const worst = errors.find(({ code, error }) => code !== OPERATION_NOT_ATTEMPTED && !isRetriable(error)) ??
-      errors.find(({ code }) => code !== OPERATION_NOT_ATTEMPTED);
-    throw (worst ?? errors[0]!).error;
-  }
 }
 
 /** `LOG_COMMIT_FAILED`, or the error itself where that says more. */
@@ -270,6 +270,16 @@ function commitFailure(error: unknown, outcome: "none" | "unknown"): StreamError
   }
   if (isOurs && OWN_CODES.includes(error.code)) return error;
   return new ExternalError("LOG_COMMIT_FAILED", `[kafka] Cannot commit: ${why}`, { cause: error, details });
+}
+
+/** Throws the error of the first code that says most. */
+function check(codes: readonly { readonly code: number; readonly at: string }[]): void {
+  const faults = codes.filter(({ code }) => code !== 0);
+  if (faults.length === 0) return;
+  const errors = faults.map(({ code, at }) => ({ code, error: kafkaFailure(code, at) }));
+  const worst = errors.find(({ code, error }) => code !== OPERATION_NOT_ATTEMPTED && !isRetriable(error)) ??
+    errors.find(({ code }) => code !== OPERATION_NOT_ATTEMPTED);
+  throw (worst ?? errors[0]!).error;
 }
 
 function offsetsOf(positions: readonly CommittedPosition[]): Parameters<typeof txnOffsetCommitV3.api.async>[8] {
