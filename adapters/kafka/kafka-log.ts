@@ -156,8 +156,9 @@ class KafkaLog implements Log {
     const call = `commit for group "${unit.membership.group}"`;
     this.#checkOpen(call);
     this.#checkOwner(unit);
+    const { assigned } = unit.membership;
     for (const batch of [...unit.outputs, ...unit.changelog, ...unit.positions]) this.#topics.check(batch, `${call}, which concerns`);
-    const commit = this.#commits.then(() => this.#commit(unit, call));
+    const commit = this.#commits.then(() => this.#commit(unit, assigned, call));
     this.#commits = commit.catch(() => {});
     const changelogPositions = await commit;
     this.#purge.committed(unit.positions);
@@ -195,14 +196,21 @@ class KafkaLog implements Log {
   }
 
   /** Resolves, once it has happened, with the positions after the changelog's records. */
-  async #commit({ membership, positions, outputs, changelog, guarantee = "exactly-once" }: CommitUnit, call: string): Promise<readonly CommittedPosition[]> {
-    const member = memberOf(membership);
+  async #commit(
+    { membership, positions, outputs, changelog, guarantee = "exactly-once" }: CommitUnit,
+    assigned: readonly TopicPartition[],
+    call: string,
+  ): Promise<readonly CommittedPosition[]> {
+    memberOf(membership, assigned);
+    // What reads internal topics counts what is in them: their records are never there without their positions.
+    const isApart = ({ topic }: OutputBatch): boolean => guarantee === "at-least-once" && !this.#topics.isInternal(topic);
     const written = outputs.filter(hasRecords);
+    const apart = written.filter(isApart), together = written.filter((batch) => !isApart(batch));
     const logged = changelog.filter(hasRecords);
     try {
-      const isApart = guarantee === "at-least-once" && written.length > 0;
-      if (isApart) await this.#queue.produce(written);
-      const batches = isApart ? logged : [...written, ...logged];
+      if (apart.length > 0) await this.#queue.produce(apart);
+      const batches = [...together, ...logged];
+      const member = memberOf(membership, assigned);
       if (batches.length === 0) {
         if (positions.length > 0) await this.#client.commitPositions(member, positions);
         return [];
@@ -274,10 +282,11 @@ function hasRecords(batch: OutputBatch): boolean {
   return batch.encoder.count > 0;
 }
 
-/** It was checked before the commit waited for its turn; meanwhile it may have left. */
-function memberOf(membership: Membership): GroupMember {
+/** It was checked before the commit waited for its turn; meanwhile it may have left, or have lost its partitions: also where it owns the same ones again, others had them in between. */
+function memberOf(membership: Membership, assigned: readonly TopicPartition[]): GroupMember {
   const member = membership instanceof KafkaMembership ? membership.member : null;
   if (member === null) throw fenced("kafka", membership.group, membership.memberId, "is not in the group");
+  if (membership.assigned !== assigned) throw fenced("kafka", membership.group, membership.memberId, "has other partitions than when the commit began");
   return member;
 }
 

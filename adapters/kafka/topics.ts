@@ -18,6 +18,7 @@ export class Topics {
   readonly #warn: Warn;
   readonly #replicationFactor: number;
   readonly #partitions = new Map<string, number>();
+  readonly #internal = new Set<string>();
 
   constructor(client: KafkaClient, warn: Warn, replicationFactor: number) {
     this.#client = client;
@@ -32,6 +33,11 @@ export class Topics {
 
   partitionsOf(topic: string): number | null {
     return this.#partitions.get(topic) ?? null;
+  }
+
+  /** Whether an app made the topic for itself. */
+  isInternal(topic: string): boolean {
+    return this.#internal.has(topic);
   }
 
   /** All partitions of a known topic. Throws `LOG_TOPIC_UNKNOWN`. */
@@ -52,6 +58,7 @@ export class Topics {
   /** Makes what is missing, checks what is there (L10). */
   async ensure(specs: readonly TopicSpec[]): Promise<void> {
     const names = [...new Set(specs.map(({ name }) => name))];
+    for (const { name, internal } of specs) if (internal) this.#internal.add(name);
     const isThere = await this.#checked(specs, names);
     await this.#checkConfigs(specs.filter(({ name, internal }) => internal && isThere(name)));
     const missing = new Map(specs.filter(({ name }) => !isThere(name)).map((spec) => [spec.name, newTopicOf(spec, this.#replicationFactor)]));

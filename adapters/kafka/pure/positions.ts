@@ -3,11 +3,10 @@ import { FencedError } from "../../../src/base/errors.ts";
 import type { CommittedPosition } from "../../../src/log/log.ts";
 import type { TopicPartition } from "../../../src/record/record.ts";
 import { isFencing, kafkaFailure, needsRefresh } from "../failure.ts";
-import type { GroupMember } from "../client.ts";
 import { withCodes } from "./answer.ts";
 import { byTopic } from "./by-topic.ts";
 import type { Cluster } from "./cluster.ts";
-import type { PureMember } from "./member.ts";
+import type { CommitIdentity } from "./member.ts";
 import { offsetCommitV8, offsetFetchV8 } from "./platformatic.ts";
 import type { Connection } from "./platformatic.ts";
 
@@ -33,9 +32,9 @@ export function fetchPositions(cluster: Cluster, group: string, partitions: read
 }
 
 /** Commits positions as the member it is now; `FencedError` when the group has moved on. */
-export function commitPositions(cluster: Cluster, member: GroupMember, positions: readonly CommittedPosition[]): Promise<void> {
+export function commitPositions(cluster: Cluster, identity: CommitIdentity, positions: readonly CommittedPosition[]): Promise<void> {
   if (positions.length === 0) return Promise.resolve();
-  const { group, memberId, generationId, instanceId } = member as PureMember;
+  const { group, memberId, generationId, instanceId } = identity;
   const what = `commit positions of group "${group}"`;
   const topics = byTopic(positions).map(([name, some]) => ({
     name,

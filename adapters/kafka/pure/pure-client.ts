@@ -11,6 +11,7 @@ import { openCluster } from "./cluster.ts";
 import { checkCompression } from "./compression.ts";
 import { openFetcher } from "./fetcher.ts";
 import { openGroups } from "./group.ts";
+import { identityOf } from "./member.ts";
 import { commitPositions, fetchPositions } from "./positions.ts";
 import { IdempotentProducer } from "./producer.ts";
 import { TransactionalProducer } from "./transactions.ts";
@@ -85,8 +86,9 @@ class PureClient implements KafkaClient {
   }
 
   async commitPositions(member: GroupMember, positions: readonly CommittedPosition[]): Promise<void> {
+    const identity = identityOf(member);
     await this.#transactions.settle();
-    await commitPositions(this.#cluster, member, positions);
+    await commitPositions(this.#cluster, identity, positions);
   }
 
   transact(transaction: Transaction): Promise<readonly number[]> {
