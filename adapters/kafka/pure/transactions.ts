@@ -68,7 +68,6 @@ export class TransactionalProducer {
     const batches = transaction.batches.filter((batch) => batch.encoder.count > 0);
     if (batches.length === 0 && transaction.positions.length === 0) return Promise.resolve(transaction.batches.map(() => 0));
     const identity = identityOf(transaction.member);
-    const identity = identityOf(transaction.member);
     return this.#inTurn(async () => {
       const producer = await this.#init().catch((error: unknown) => {
         throw commitFailure(error, "none");
