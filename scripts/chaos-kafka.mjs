@@ -38,6 +38,8 @@ const { values } = parseArgs({
   },
 });
 
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(1));
+
 const missing = installKafka();
 if (missing !== null) {
   console.error(`No broker can be started: ${missing}.`);

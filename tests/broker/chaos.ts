@@ -3,6 +3,7 @@
  *
  * Faults come from a seed. Workers are started again, as a supervisor would; one that ends without having been told to is a fault of the run.
  */
+import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Broker } from "../../scripts/kafka/broker-process.mjs";
 import { type Reading, readings, START_MS } from "../../bench/jobs/input.ts";
@@ -144,6 +145,8 @@ class Run {
     this.#name = name;
     this.#random = random;
     this.#slots = Array.from({ length: options.workers }, () => ({ program: null, hasStarted: Promise.resolve(), isBusy: false, isExpected: false }));
+    // A run that is broken off leaves nobody behind.
+    process.on("exit", () => this.#slots.forEach(({ program }) => program?.kill("SIGKILL")));
   }
 
   startAll(): void {
