@@ -270,6 +270,12 @@ export class Task implements Stamp {
     return moved;
   }
 
+  /** The position it has in the group, for a commit in which none moved. */
+  get anchor(): CommittedPosition {
+    const { topic, partition, position } = this.inputs.find(({ committed }) => committed >= 0) ?? this.inputs[0]!;
+    return { topic: topic.name, partition, position };
+  }
+
   /** Brings what the commit writes beside records' effects into stores and encoders. */
   prepareCommit(): void {
     this.#scope.begin();

@@ -7,7 +7,7 @@
 import { assert } from "../base/assert.ts";
 import { DefinitionError, ExternalError, FencedError, isStreamError, messageOf } from "../base/errors.ts";
 import { isThenable } from "../base/awaitable.ts";
-import type { CommitReceipt, CommittedPosition, Guarantee, Log, Membership, PartitionInfo, TopicSpec } from "../log/log.ts";
+import type { CommitReceipt, CommittedPosition, CommitUnit, Guarantee, Log, Membership, OutputBatch, PartitionInfo, TopicSpec } from "../log/log.ts";
 import { errorFacts, type Observer } from "../observe/events.ts";
 import type { TopicPartition } from "../record/record.ts";
 import type { Runtime, Timer } from "../runtime/runtime.ts";
@@ -632,28 +632,42 @@ export class Worker {
     }
     this.#isCommitting = true;
     this.#state = "committing";
-    const epoch = this.#epoch, tasks = this.#tasks;
+    // Tasks that are built meanwhile are no part of it.
+    const epoch = this.#epoch, tasks = [...this.#tasks];
     try {
-      for (const task of this.#tasks) task.prepareCommit();
-      const positions: CommittedPosition[] = this.#tasks.flatMap((task) => task.positions());
-      const changelog = this.#hasChangelogs ? this.#tasks.flatMap((task) => task.sayState() ?? []) : [];
-      const { guarantee } = this.#options;
-      const unit = { membership, positions, outputs: this.#outputs.batches(), changelog, ...(guarantee === undefined ? {} : { guarantee }) };
+      const unit = this.#unitOf(membership, tasks);
+      const { changelog } = unit;
       const receipt = this.#log.commit(unit, (changelogPositions) => {
-        if (this.#database === null) this.#flushTasks();
-        else if (!this.#hasChangelogs) this.#storage.transaction(() => this.#flushTasks());
+        if (this.#database === null) flushAll(tasks);
+        else if (!this.#hasChangelogs) this.#storage.transaction(() => flushAll(tasks));
         else if (changelog.length > 0 && this.#epoch === epoch) this.#storage.transaction(() => tasks.forEach((task) => task.applyState(changelogPositions)));
       });
       if (isThenable(receipt)) {
-        receipt.then((done) => this.#ended(epoch, () => this.#committed(done)), (error) => this.#ended(epoch, () => this.#commitFailed(error)));
-      } else this.#committed(receipt);
+        receipt.then((done) => this.#ended(epoch, () => this.#committed(done, tasks)), (error) => this.#ended(epoch, () => this.#commitFailed(error)));
+      } else this.#committed(receipt, tasks);
     } catch (error) {
       this.#commitFailed(error);
     }
   }
 
-  #flushTasks(): void {
-    for (const task of this.#tasks) task.flush();
+  /**
+   * What becomes true together. Where tasks move between workers each that writes says a position, moved or not: by it a group refuses who lost its partitions and does not know, and whoever has
+   * them next waits for the end of what is under way.
+   */
+  #unitOf(membership: Membership, tasks: readonly Task[]): CommitUnit {
+    for (const task of tasks) task.prepareCommit();
+    const positions: CommittedPosition[] = [];
+    const changelog: OutputBatch[] = [];
+    for (const task of tasks) {
+      const state = this.#hasChangelogs ? task.sayState() : null;
+      if (state !== null) changelog.push(state);
+      const moved = task.positions();
+      positions.push(...(moved.length === 0 && state !== null ? [task.anchor] : moved));
+    }
+    const outputs = this.#outputs.batches();
+    if (this.#hasChangelogs && positions.length === 0 && outputs.length > 0 && tasks.length > 0) positions.push(tasks[0]!.anchor);
+    const { guarantee } = this.#options;
+    return { membership, positions, outputs, changelog, ...(guarantee === undefined ? {} : { guarantee }) };
   }
 
   /** A commit that was awaited has ended. Partitions were lost while it was under way: whatever it says, tasks begin again from what is committed. */
@@ -667,9 +681,9 @@ export class Worker {
     void this.#abort();
   }
 
-  #committed(receipt: CommitReceipt): void {
+  #committed(receipt: CommitReceipt, tasks: readonly Task[]): void {
     this.#outputs.reset();
-    for (const task of this.#tasks) task.committed();
+    for (const task of tasks) task.committed();
     this.stats.commits++;
     this.#commitRetries = 0;
     this.#commitTrouble = null;
@@ -812,6 +826,10 @@ export class Worker {
 
 function hasChangelogs({ log: { capabilities }, hasChangelogs }: WorkerOptions): boolean {
   return hasChangelogs ?? (capabilities.durable && !capabilities.holdsState);
+}
+
+function flushAll(tasks: readonly Task[]): void {
+  for (const task of tasks) task.flush();
 }
 
 /** `topic-partition`, for people and maps. */

@@ -1,0 +1,59 @@
+/** Commits to a log that is elsewhere: what each must say, so that a worker which lost its partitions without knowing writes nothing, and what a worker says of itself that is out. */
+import { expect, test } from "bun:test";
+import { count, createApp, tumbling } from "../../../mod.ts";
+import type { App } from "../../../mod.ts";
+import type { LogDriver } from "../../../src/log/driver.ts";
+import type { CommittedPosition, CommitUnit, Log, LogCapabilities } from "../../../src/log/log.ts";
+import { memoryLog } from "../../../src/log/memory.ts";
+import { memoryDisk } from "../../../src/runtime/memory-disk.ts";
+import { openDatabase } from "../../../src/sqlite/open.ts";
+import { WrappedLog } from "../../../src/testing/wrapped-log.ts";
+import { open, runtimeOf, START, valuesOf } from "./harness.ts";
+
+/** Keeps what commits say. */
+class HeardLog extends WrappedLog {
+  readonly units: CommitUnit[] = [];
+
+  override get capabilities(): LogCapabilities {
+    return { ...this.inner.capabilities, durable: true };
+  }
+
+  override commit(unit: CommitUnit, apply: (positions: readonly CommittedPosition[]) => void): ReturnType<Log["commit"]> {
+    this.units.push({
+      ...unit,
+      outputs: unit.outputs.filter(({ encoder }) => encoder.count > 0),
+      changelog: unit.changelog.filter(({ encoder }) => encoder.count > 0),
+    });
+    return super.commit(unit, apply);
+  }
+}
+
+const runtime = runtimeOf();
+
+function driverOf(log: Log): LogDriver {
+  return { "~log": "memory", open: async () => ({ log, database: await openDatabase(runtime, memoryDisk(), "state.db"), place: "memory" }) };
+}
+
+function closing(): App {
+  const app = createApp("t");
+  app.stream(app.topic<string, number>("in", { partitions: 2 })).groupByKey().window(tumbling("10s")).aggregate({ n: count() }).to("closed");
+  return app;
+}
+
+test("F06 a commit of what time alone brought says a position too: by it a worker that lost its partitions is refused", async () => {
+  const log = new HeardLog(memoryLog(runtime));
+  const stand = await open(closing(), { runtime, driver: driverOf(log), worker: { idleTimeoutMs: 1_000 } });
+  await stand.engine.worker.whenBuilt();
+  await stand.append("in", [{ key: "k", value: "1", timestamp: START }]);
+  await stand.drain();
+  const before = log.units.length;
+
+  await stand.advance(60_000);
+  await stand.drain();
+
+  expect(valuesOf(log, "closed").length).toBe(1);
+  const written = log.units.slice(before).filter(({ outputs, changelog }) => outputs.length + changelog.length > 0);
+  expect(written.length).toBeGreaterThan(0);
+  expect(written.map(({ positions }) => positions)).toEqual(written.map(() => [{ topic: "in", partition: 0, position: 1 }]));
+  await stand.engine.worker.stop(0);
+});
