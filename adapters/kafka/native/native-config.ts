@@ -7,6 +7,8 @@ const BATCH_BYTES = 262_144;
 /** What a broker may hold an empty fetch for. librdkafka says that the end is reached only when one comes back, and begins with new partitions only then. */
 const FETCH_WAIT_MS = 100;
 
+const MIN_REQUEST_MS = 1_000;
+
 /** For any handle. */
 export function baseConfig(settings: ClientSettings): NativeConfig {
   const { tls, sasl } = settings;
@@ -14,6 +16,8 @@ export function baseConfig(settings: ClientSettings): NativeConfig {
     "bootstrap.servers": settings.brokers.join(","),
     "client.id": settings.clientId,
     "security.protocol": `${sasl === null ? "" : "sasl_"}${tls === null ? "plaintext" : "ssl"}`,
+    // Some calls end only when their request does, whatever time-out they are given.
+    "socket.timeout.ms": Math.max(MIN_REQUEST_MS, Math.min(60_000, settings.timeoutMs)),
     "reconnect.backoff.ms": 50,
     "reconnect.backoff.max.ms": 1_000,
     "socket.keepalive.enable": true,
@@ -45,6 +49,7 @@ export function transactionConfig(settings: ClientSettings): NativeConfig {
     ...writerConfig(settings),
     "transactional.id": settings.transactionalId,
     "transaction.timeout.ms": settings.transactionTimeoutMs,
+    "socket.timeout.ms": Math.max(MIN_REQUEST_MS, Math.min(60_000, settings.timeoutMs, settings.transactionTimeoutMs - 100)),
     // A transaction may begin while the one before is still being ended.
     "retry.backoff.ms": 20,
     // The commit flushes; until then only full batches go out.

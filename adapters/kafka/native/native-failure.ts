@@ -12,6 +12,7 @@ export const NativeCode = {
   fatal: -150,
   assign: -175,
   revoke: -174,
+  conflict: -173,
   fenced: -144,
   /** A position is out of range, and nothing says where to go on instead. */
   noReset: -140,

@@ -30,7 +30,7 @@ export class NativeTransactions {
   readonly #settings: ClientSettings;
   readonly #admin: NativeClusterAdmin;
   readonly #cursor = new RecordCursor();
-  readonly #givenUp: Set<Promise<void>> = new Set();
+  readonly #givenUp: Map<NativeProducer, Promise<void>> = new Map();
   #producer: NativeProducer | null = null;
   #turn: Promise<unknown> = Promise.resolve();
   /** The first record of the transaction under way that failed. */
@@ -56,7 +56,7 @@ export class NativeTransactions {
   async close(): Promise<void> {
     await this.#turn.catch(() => {});
     if (this.#producer !== null) this.#giveUp(this.#producer);
-    await Promise.all(this.#givenUp);
+    await Promise.all(this.#givenUp.values());
   }
 
   #inTurn<T>(run: () => Promise<T>): Promise<T> {
@@ -153,7 +153,8 @@ export class NativeTransactions {
         await this.#calls.raw(what, call);
         return;
       } catch (error) {
-        if ((error as NativeError).isRetriable !== true || runtime.monotonic() > deadline) throw error;
+        // A conflict is with a call that we have given up waiting for.
+        if ((error as NativeError).isRetriable !== true || codeOf(error) === NativeCode.conflict || runtime.monotonic() > deadline) throw error;
       }
       await this.#calls.pause(what, RETRY_PAUSE_MS);
     }
@@ -161,9 +162,10 @@ export class NativeTransactions {
 
   #giveUp(producer: NativeProducer): void {
     if (this.#producer === producer) this.#producer = null;
-    if (!producer.isConnected()) return;
-    const gone = new Promise<void>((resolve) => producer.disconnect(0, () => resolve())).then(() => void this.#givenUp.delete(gone));
-    this.#givenUp.add(gone);
+    // A second `disconnect` is never answered.
+    if (!producer.isConnected() || this.#givenUp.has(producer)) return;
+    const gone = new Promise<void>((resolve) => producer.disconnect(0, () => resolve())).then(() => void this.#givenUp.delete(producer));
+    this.#givenUp.set(producer, gone);
   }
 
   /** `LOG_COMMIT_FAILED`, or the error itself where that says more. */
