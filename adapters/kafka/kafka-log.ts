@@ -45,6 +45,8 @@ export interface KafkaLogOptions {
 const APPEND_BYTES_MAX = 67_108_864;
 /** `close` gives members so long to leave; sessions end by themselves. */
 const LEAVE_MS = 3_000;
+/** So long a client may take for its connections; a library that never answers must not keep the app. */
+const CLOSE_MS = 10_000;
 /** What a commit may fail with under its own code: for the rest `LOG_COMMIT_FAILED` says that nothing of it is in. */
 const OWN_CODES: readonly string[] = ["LOG_COMMIT_FAILED", "LOG_TOPIC_UNKNOWN", "RECORD_TOO_LARGE", "LOG_CLOSED", "FENCED", "INVARIANT"];
 
@@ -188,11 +190,21 @@ class KafkaLog implements Log {
   async #close(): Promise<void> {
     await this.#queue.settled();
     await this.#commits;
-    const late = Promise.withResolvers<void>();
-    const timer = this.#runtime.setTimer(() => late.resolve(), LEAVE_MS);
-    await Promise.race([late.promise, Promise.all([this.#purge.stop(), ...[...this.#members].map((member) => member.dissolve())])]);
-    timer.cancel();
-    await this.#client.close();
+    await this.#within(LEAVE_MS, Promise.all([this.#purge.stop(), ...[...this.#members].map((member) => member.dissolve())]));
+    if (!await this.#within(CLOSE_MS, this.#client.close())) {
+      this.#warn(`[kafka] The client did not close within ${CLOSE_MS} ms, and is left to itself`, null);
+    }
+  }
+
+  /** Whether something was done in time. */
+  async #within(limitMs: number, work: Promise<unknown>): Promise<boolean> {
+    const late = Promise.withResolvers<boolean>();
+    const timer = this.#runtime.setTimer(() => late.resolve(false), limitMs);
+    try {
+      return await Promise.race([late.promise, work.then(() => true)]);
+    } finally {
+      timer.cancel();
+    }
   }
 
   /** Resolves, once it has happened, with the positions after the changelog's records. */
