@@ -44,6 +44,7 @@ export class KafkaMembership implements Membership {
       assigned: (partitions) => membership.#assigned(partitions),
       revoked: (partitions) => membership.#revoked(partitions),
       lost: (partitions) => membership.#lost(partitions),
+      out: (error) => membership.#end(error),
     });
     membership.#member = member;
     if (membership.#failure === null) return membership;
@@ -122,6 +123,17 @@ export class KafkaMembership implements Membership {
       await this.#listener.revoked(partitions);
     } catch (thrown) {
       this.#host.warn(`[kafka] Listener of member "${this.memberId}" failed in revoked: ${messageOf(thrown)}`, thrown);
+    }
+  }
+
+  /** The client's member has ended by itself. */
+  #end(error: unknown): void {
+    if (this.#isOut) return;
+    this.#isOut = true;
+    try {
+      this.#listener.out?.(error);
+    } catch (thrown) {
+      this.#host.warn(`[kafka] Listener of member "${this.memberId}" failed in out: ${messageOf(thrown)}`, thrown);
     }
   }
 

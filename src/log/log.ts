@@ -75,6 +75,8 @@ export interface AssignmentListener {
   revoked(partitions: readonly TopicPartition[]): void | Promise<void>;
   /** Partitions lost already: nothing of them can be committed. */
   lost(partitions: readonly TopicPartition[]): void;
+  /** The member is out for good, after `lost`: it is told nothing more. `error` says why: another has taken its place, say. */
+  out?(error: unknown): void;
 }
 
 /** One member of a group. */

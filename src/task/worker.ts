@@ -343,9 +343,17 @@ export class Worker {
         // While a commit is under way its end is awaited first: two at once would be in each other's way.
         if (!this.#isCommitting) void this.#abort();
       },
+      // Nobody would ever give it anything to do again.
+      out: (error) => this.#fail(error),
     });
     if (!this.#hasChangelogs && this.#state === "starting") this.#state = "running";
+    if (this.#failure !== null) this.#giveUpMembership();
     this.#wake();
+  }
+
+  /** Others may do better with its partitions; that it cannot leave makes no difference. */
+  #giveUpMembership(): void {
+    this.#membership?.leave().catch(() => {});
   }
 
   /** Where partitions move while the app runs, people want to know. */
@@ -768,6 +776,7 @@ export class Worker {
     for (const task of this.#tasks) task.close();
     this.#settleCommit(error);
     this.#observer({ type: "warning", message: `The worker of "${this.#topology.app}" stopped: ${messageOf(error)}`, error: errorFacts(error) });
+    this.#giveUpMembership();
     this.#wake();
   }
 

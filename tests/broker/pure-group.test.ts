@@ -61,6 +61,10 @@ class Ear implements AssignmentListener {
     this.#more.lost?.(partitions);
   }
 
+  out(): void {
+    this.#note("out");
+  }
+
   async until(line: string, times = 1): Promise<void> {
     while (this.heard.filter((one) => one === line).length < times) await this.#changed.promise;
   }
@@ -240,7 +244,8 @@ describe("pure group", () => {
         // The leader itself comes back, while its former self still runs.
         const restarted = await (await other({ instanceId: "x" })).join(`${prefix}g`, [name], again);
         expect(text(restarted.assigned)).toBe("a/0 a/1");
-        await one.until("lost a/0 a/1");
+        await one.until("out");
+        expect(one.heard.slice(-2)).toEqual(["lost a/0 a/1", "out"]);
         expect(first.assigned).toEqual([]);
         const failure = warnings.find((line) => line.includes('instance id "x"'));
         expect(failure).toContain("another one joined under its instance id");

@@ -292,6 +292,7 @@ export class NativeMember implements GroupMember {
     this.#assigned = [];
     this.#joined.reject(failure);
     if (owned.length > 0) this.#listener.lost(owned);
+    this.#listener.out?.(failure);
   }
 
   #try(what: string, act: () => void): void {

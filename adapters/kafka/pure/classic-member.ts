@@ -133,7 +133,7 @@ export class ClassicMember implements PureMember {
     } catch (error) {
       this.#rest();
       this.#assigned = [];
-      if (this.#hasJoined && !this.#isAbandoned) this.#warn(`[kafka] Member "${this.memberId}" of group "${this.group}" is out: ${messageOf(error)}`, error);
+      if (this.#hasJoined && !this.#isAbandoned) this.#tellOut(error);
       this.#first.reject(error);
     }
     this.#first.reject(closedFailure(`join group "${this.group}"`));
@@ -305,6 +305,15 @@ export class ClassicMember implements PureMember {
       this.#listener.lost(partitions);
     } catch (thrown) {
       this.#warn(`[kafka] Listener of member "${this.memberId}" failed in lost: ${messageOf(thrown)}`, thrown);
+    }
+  }
+
+  #tellOut(error: unknown): void {
+    this.#warn(`[kafka] Member "${this.memberId}" of group "${this.group}" is out: ${messageOf(error)}`, error);
+    try {
+      this.#listener.out?.(error);
+    } catch (thrown) {
+      this.#warn(`[kafka] Listener of member "${this.memberId}" failed in out: ${messageOf(thrown)}`, thrown);
     }
   }
 

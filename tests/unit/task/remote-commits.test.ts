@@ -3,7 +3,8 @@ import { expect, test } from "bun:test";
 import { count, createApp, tumbling } from "../../../mod.ts";
 import type { App } from "../../../mod.ts";
 import type { LogDriver } from "../../../src/log/driver.ts";
-import type { CommittedPosition, CommitUnit, Log, LogCapabilities } from "../../../src/log/log.ts";
+import { FencedError } from "../../../src/base/errors.ts";
+import type { AssignmentListener, CommittedPosition, CommitUnit, Log, LogCapabilities, Membership } from "../../../src/log/log.ts";
 import { memoryLog } from "../../../src/log/memory.ts";
 import { memoryDisk } from "../../../src/runtime/memory-disk.ts";
 import { openDatabase } from "../../../src/sqlite/open.ts";
@@ -13,6 +14,13 @@ import { open, runtimeOf, START, valuesOf } from "./harness.ts";
 /** Keeps what commits say. */
 class HeardLog extends WrappedLog {
   readonly units: CommitUnit[] = [];
+  listener: AssignmentListener | null = null;
+  membership: Membership | null = null;
+
+  override async join(group: string, topics: readonly string[], listener: AssignmentListener): Promise<Membership> {
+    this.listener = listener;
+    return this.membership = await super.join(group, topics, listener);
+  }
 
   override get capabilities(): LogCapabilities {
     return { ...this.inner.capabilities, durable: true };
@@ -55,5 +63,40 @@ test("F06 a commit of what time alone brought says a position too: by it a worke
   const written = log.units.slice(before).filter(({ outputs, changelog }) => outputs.length + changelog.length > 0);
   expect(written.length).toBeGreaterThan(0);
   expect(written.map(({ positions }) => positions)).toEqual(written.map(() => [{ topic: "in", partition: 0, position: 1 }]));
+  await stand.engine.worker.stop(0);
+});
+
+test("a worker whose member is out for good says so: it would get nothing to do any more", async () => {
+  const log = new HeardLog(memoryLog(runtime));
+  const stand = await open(closing(), { runtime, driver: driverOf(log) });
+  await stand.engine.worker.whenBuilt();
+
+  const { listener, membership } = log;
+  listener!.lost(membership!.assigned);
+  listener!.out!(new FencedError("[memory] another one joined under its instance id"));
+  await stand.settle();
+
+  expect(stand.engine.health()).toMatchObject({ status: "error", reason: "[memory] another one joined under its instance id", ready: false, live: false });
+  await stand.engine.worker.stop(0);
+});
+
+test("a worker that failed gives its partitions to others", async () => {
+  const log = new HeardLog(memoryLog(runtime));
+  const stand = await open(closing(), { runtime, driver: driverOf(log) });
+  await stand.engine.worker.whenBuilt();
+  const heard: string[] = [];
+  const other = log.inner.join("t", ["in"], {
+    assigned: (partitions) => void heard.push(partitions.map(({ partition }) => partition).join()),
+    revoked() {},
+    lost() {},
+  });
+  await other;
+
+  log.listener!.out!(new Error("broken"));
+  await stand.settle();
+
+  expect(stand.engine.worker.state).toBe("failed");
+  expect(heard).toEqual(["1", "0,1"]);
+  await (await other).leave();
   await stand.engine.worker.stop(0);
 });
