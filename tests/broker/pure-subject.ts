@@ -26,9 +26,10 @@ export interface PureSubject {
   producer(transactionalId?: string): Producer<string, string, string, string>;
 }
 
-/** Runs a test with a cluster of its own, and closes all it opened. */
+/** Runs a test with a cluster of its own, over the shared broker unless `more` names another, and closes all it opened. */
 export async function withCluster(body: (subject: PureSubject) => Promise<void>, more: Partial<ClientSettings> = {}): Promise<void> {
-  const { bootstrap, prefix } = await testBroker();
+  const own = more.brokers?.[0];
+  const { bootstrap, prefix } = own === undefined ? await testBroker() : { bootstrap: own, prefix: () => "own-" };
   const names = prefix();
   const warnings: string[] = [];
   const settings: ClientSettings = {

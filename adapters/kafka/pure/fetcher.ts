@@ -8,7 +8,7 @@ import { isStreamError, messageOf } from "../../../src/base/errors.ts";
 import { place, positionOutOfRange } from "../../../src/log/failure.ts";
 import type { PartitionReader } from "../../../src/log/log.ts";
 import type { TopicPartition } from "../../../src/record/record.ts";
-import { isRetriable, kafkaFailure, needsRefresh } from "../failure.ts";
+import { isRetriable, kafkaCodeOf, kafkaFailure, needsRefresh } from "../failure.ts";
 import type { Cluster, Leader } from "./cluster.ts";
 import { LeaderLoop } from "./leader-loop.ts";
 import type { LoopHost } from "./leader-loop.ts";
@@ -26,6 +26,7 @@ export interface Fetcher {
 
 const PAUSE_FIRST_MS = 10;
 const PAUSE_MAX_MS = 1_000;
+const UNKNOWN_SERVER_ERROR = -1;
 const OFFSET_OUT_OF_RANGE = 1;
 const OFFSET_NOT_AVAILABLE = 78;
 const EARLIEST = -2n;
@@ -45,8 +46,9 @@ class PureFetcher implements Fetcher, ReaderHost, LoopHost {
   readonly #placing = new Set<PureReader>();
   /** How often a reader lost its leader since its last answer. */
   readonly #attempts = new Map<PureReader, number>();
-  /** Brokers that were told of as lost. */
+  /** Brokers that were told of as lost, and topics as without a leader. */
   readonly #lost = new Set<number>();
+  readonly #leaderless = new Set<string>();
   #isClosed = false;
 
   constructor(cluster: Cluster) {
@@ -91,6 +93,7 @@ class PureFetcher implements Fetcher, ReaderHost, LoopHost {
   answered(broker: number, reader: PureReader): void {
     this.#attempts.delete(reader);
     this.#lost.delete(broker);
+    this.#leaderless.delete(reader.topic);
   }
 
   refused(reader: PureReader, code: number): void {
@@ -113,7 +116,9 @@ class PureFetcher implements Fetcher, ReaderHost, LoopHost {
     this.#readers.get(reader)?.remove(reader);
     this.#readers.set(reader, null);
     if (needsRefresh(error)) this.cluster.forgetLeaders(reader.topic);
-    if (!isRetriable(error) && !needsRefresh(error)) return reader.fail(error as Error);
+    // A broker that does not know what is wrong with it may be well again a moment later.
+    const isPassing = isRetriable(error) || needsRefresh(error) || kafkaCodeOf(error) === UNKNOWN_SERVER_ERROR;
+    if (!isPassing) return this.#give(reader, error);
     void this.#place(reader);
   }
 
@@ -131,7 +136,6 @@ class PureFetcher implements Fetcher, ReaderHost, LoopHost {
   async #find(reader: PureReader): Promise<void> {
     const { runtime, timeoutMs, warn } = this.cluster.settings;
     const from = runtime.monotonic();
-    let isTold = false;
     for (;;) {
       const attempts = this.#attempts.get(reader) ?? 0;
       this.#attempts.set(reader, attempts + 1);
@@ -149,8 +153,8 @@ class PureFetcher implements Fetcher, ReaderHost, LoopHost {
         const tookMs = runtime.monotonic() - from;
         // A topic that was just made is not known to all brokers at once.
         if (!isRetriable(error) && !(needsRefresh(error) && tookMs < timeoutMs)) return this.#give(reader, error);
-        if (!isTold && tookMs > PAUSE_MAX_MS) {
-          isTold = true;
+        if (tookMs > PAUSE_MAX_MS && this.#lost.size === 0 && !this.#leaderless.has(reader.topic)) {
+          this.#leaderless.add(reader.topic);
           warn(`[kafka] Cannot find the leader of ${place(reader)}, trying again: ${messageOf(error)}`, error);
         }
       }
@@ -193,7 +197,7 @@ class PureFetcher implements Fetcher, ReaderHost, LoopHost {
   }
 
   #give(reader: PureReader, error: unknown): void {
-    reader.fail(isStreamError(error) ? error : kafkaFailure(-1, `read ${place(reader)}`, error));
+    reader.fail(isStreamError(error) ? error : kafkaFailure(UNKNOWN_SERVER_ERROR, `read ${place(reader)}`, error));
   }
 
   #random(): number {

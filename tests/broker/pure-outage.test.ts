@@ -1,0 +1,68 @@
+/** Readers and members of the pure client while their only broker is killed, or stands still for longer than a session. */
+import { describe, expect } from "bun:test";
+import { openFetcher } from "../../adapters/kafka/pure/fetcher.ts";
+import { openGroups } from "../../adapters/kafka/pure/group.ts";
+import { IdempotentProducer } from "../../adapters/kafka/pure/producer.ts";
+import { BatchEncoder } from "../../src/record/encoder.ts";
+import { brokerTest, ownBroker } from "./broker.ts";
+import { Follower, withCluster } from "./pure-subject.ts";
+
+const SESSION_MS = 2_000;
+
+describe("pure client in an outage", () => {
+  brokerTest("a reader goes on without gap or repetition, and a member comes to own its partitions again", async () => {
+    const broker = await ownBroker();
+    try {
+      await withCluster(
+        async ({ cluster, topic, prefix, warnings }) => {
+          const name = await topic("a");
+          const fetcher = openFetcher(cluster);
+          const groups = openGroups(cluster);
+          const producer = new IdempotentProducer(cluster);
+          const follower = new Follower((onArrival) => fetcher.reader({ topic: name, partition: 0 }, 0, onArrival));
+          const heard: string[] = [];
+          const member = await groups.join(`${prefix}g`, [name], {
+            assigned: (partitions) => void heard.push(`assigned ${partitions.length}`),
+            revoked: () => void heard.push("revoked"),
+            lost: (partitions) => void heard.push(`lost ${partitions.length}`),
+          });
+          const expected: string[] = [];
+          const write = async (value: string): Promise<void> => {
+            const encoder = new BatchEncoder();
+            encoder.append(cluster.settings.runtime.now(), null, value, null);
+            const [position] = await producer.produce([{ topic: name, partition: 0, encoder }]);
+            expect(position).toBe(expected.length);
+            expected.push(value);
+          };
+          await write("before");
+          await follower.toEnd(1);
+
+          await broker.kill();
+          await broker.restart();
+          await write("killed");
+          await follower.toEnd(2);
+
+          await broker.pause();
+          await cluster.pause(SESSION_MS + 500);
+          expect(member.assigned).toEqual([]);
+          await broker.resume();
+          await write("stood still");
+          await follower.toEnd(3);
+          while (member.assigned.length === 0) await cluster.pause(20);
+
+          expect(follower.values).toEqual(expected);
+          expect(heard.filter((line) => line === "revoked")).toEqual([]);
+          expect([heard.at(-2), heard.at(-1)]).toEqual(["lost 1", "assigned 1"]);
+          expect(warnings.some((line) => line.includes("Cannot fetch from broker"))).toBe(true);
+          expect(warnings.length).toBeLessThan(9);
+          await member.leave();
+          await groups.close();
+          await fetcher.close();
+        },
+        { brokers: [broker.bootstrap], sessionTimeoutMs: SESSION_MS, timeoutMs: 60_000 },
+      );
+    } finally {
+      await broker.remove();
+    }
+  });
+});
