@@ -198,14 +198,15 @@ export class StateStorage implements RowSink {
     }
   }
 
+  /** The spaces that are said in a partition of a changelog. */
+  spacesOf(topic: string, partition: number): number[] {
+    const sql = "SELECT space FROM logged_spaces JOIN spaces ON id = space WHERE topic = ?1 AND part = ?2";
+    return this.#query(sql, [topic, partition], (row) => row.number(0));
+  }
+
   /** Deletes all that came from a partition of a changelog. */
   forget(topic: string, partition: number): void {
-    const spaces = this.#query(
-      "SELECT space FROM logged_spaces JOIN spaces ON id = space WHERE topic = ?1 AND part = ?2",
-      [topic, partition],
-      (row) => row.number(0),
-    );
-    for (const space of spaces) {
+    for (const space of this.spacesOf(topic, partition)) {
       this.#query("DELETE FROM state WHERE space = ?1", [space]);
       this.#query("DELETE FROM logged_spaces WHERE space = ?1", [space]);
       this.#query("DELETE FROM spaces WHERE id = ?1", [space]);

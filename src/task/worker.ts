@@ -481,7 +481,7 @@ export class Worker {
       const message = `Task ${task} begins without state, though its inputs were read before: its changelog "${changelog.topic}" is empty`;
       this.#observer({ type: "warning", message, error: null });
     }
-    return await restoreState({
+    const restored = await restoreState({
       task,
       changelog,
       log: this.#log,
@@ -491,6 +491,21 @@ export class Worker {
       isWanted,
       onChange: (fn) => this.#onChange(fn),
     });
+    if (restored !== null) this.#refuseForgotten(sub, partition, changelog, position);
+    return restored;
+  }
+
+  /** Every commit of state says a position: where there is none, the group has forgotten it, and what is in the state would be counted again. */
+  #refuseForgotten(sub: SubTopology, partition: number, changelog: PartitionInfo, position: (topic: string) => number | null): void {
+    if (sub.reads.some((topic) => position(topic.name) !== null) || this.#storage.spacesOf(changelog.topic, changelog.partition).length === 0) return;
+    const inputs = this.#inputsOf(sub, partition).map(placeOf).join(", ");
+    const group = this.#topology.app;
+    throw new ExternalError(
+      "LOG_POSITION_OUT_OF_RANGE",
+      `Cannot begin task ${sub.name}/${partition}: its state is in changelog "${changelog.topic}", but group "${group}" has no positions for ${inputs}, so that all would be counted again. ` +
+        `Positions go when no worker has run for long, or when an input is deleted. Set the positions of group "${group}" to where it was, or, to begin anew, delete the changelog and the state of all workers`,
+      { details: { task: `${sub.name}/${partition}`, changelog: changelog.topic, group } },
+    );
   }
 
   #changelogOf(sub: SubTopology): string | null {

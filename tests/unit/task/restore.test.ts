@@ -35,6 +35,8 @@ class DurableLog extends WrappedLog {
   failures: unknown[] = [];
   /** Ends without telling `apply`. */
   losesApply = false;
+  /** The group's positions were deleted. */
+  hasNoPositions = false;
   readonly wakers: (() => void)[] = [];
   listener: AssignmentListener | null = null;
 
@@ -50,7 +52,7 @@ class DurableLog extends WrappedLog {
   override async committed(group: string, partitions: readonly TopicPartition[]): Promise<readonly CommittedPosition[]> {
     const failure = this.failures.shift();
     if (failure !== undefined) throw failure;
-    return await super.committed(group, partitions);
+    return this.hasNoPositions ? [] : await super.committed(group, partitions);
   }
 
   override async describe(topics: readonly string[]): Promise<readonly PartitionInfo[]> {
@@ -243,6 +245,24 @@ describe("a task begins with what was committed", () => {
     expect(second.engine.health().status).toBe("ok");
     await kill(second);
   });
+
+  for (const losesDisk of [false, true]) {
+    test(`F23 its state is there and the group's positions are gone${losesDisk ? ", and so is its disk" : ""}: it counts nothing twice, and says so`, async () => {
+      const driver = rig();
+      const before = await built(driver);
+      await count5(before);
+      await kill(before);
+      if (losesDisk) driver.disk = memoryDisk();
+
+      driver.log.hasNoPositions = true;
+      const after = await started(driver);
+      const failure = await after.engine.worker.whenBuilt().then(() => null, (error: unknown) => error);
+      expect(failure).toMatchObject({ code: "LOG_POSITION_OUT_OF_RANGE", message: expect.stringContaining(`"${CHANGELOG}"`) });
+      await after.settle();
+      expect(valuesOf(driver.log, "counts")).toEqual([1, 2, 3, 4, 5]);
+      await kill(after);
+    });
+  }
 
   test("F24 the log cannot be asked: the worker says so and asks again", async () => {
     const driver = rig();
