@@ -314,6 +314,9 @@ export class Worker {
     this.#membership = await this.#log.join(this.#topology.app, topics, {
       assigned: async (partitions) => {
         this.#isMoving = false;
+        // The group is there, whatever it refused before.
+        this.#commitRetries = 0;
+        this.#notBefore = 0;
         this.#assigned = [...this.#assigned, ...partitions];
         this.#changed();
         this.#sayChange(partitions, []);
@@ -395,6 +398,8 @@ export class Worker {
     this.#buildings++;
     const built = this.#building.then(() => this.#buildUntilDone()).finally(() => {
       if (--this.#buildings === 0 && this.#state === "starting") this.#state = "running";
+      // Nothing is here that the next commit could be of.
+      if (this.#buildings === 0 && this.#assigned.length === 0) this.#commitTrouble = null;
       this.#wake();
     });
     this.#building = built.catch((error) => {

@@ -14,6 +14,8 @@ import { open, runtimeOf, START, valuesOf } from "./harness.ts";
 /** Keeps what commits say. */
 class HeardLog extends WrappedLog {
   readonly units: CommitUnit[] = [];
+  /** What the next commit fails with. */
+  failure: unknown = null;
   listener: AssignmentListener | null = null;
   membership: Membership | null = null;
 
@@ -32,6 +34,9 @@ class HeardLog extends WrappedLog {
       outputs: unit.outputs.filter(({ encoder }) => encoder.count > 0),
       changelog: unit.changelog.filter(({ encoder }) => encoder.count > 0),
     });
+    const { failure } = this;
+    this.failure = null;
+    if (failure !== null) throw failure;
     return super.commit(unit, apply);
   }
 }
@@ -98,5 +103,47 @@ test("a worker that failed gives its partitions to others", async () => {
   expect(stand.engine.worker.state).toBe("failed");
   expect(heard).toEqual(["1", "0,1"]);
   await (await other).leave();
+  await stand.engine.worker.stop(0);
+});
+
+test("a worker that was refused a commit, and has no partitions after that, is well", async () => {
+  const log = new HeardLog(memoryLog(runtime));
+  const stand = await open(closing(), { runtime, driver: driverOf(log) });
+  await stand.engine.worker.whenBuilt();
+  await stand.append("in", [{ key: "k", value: "1", timestamp: START }]);
+  await stand.settle();
+
+  // Others have its partitions, which it hears of by the commit first.
+  log.failure = new FencedError("[memory] the group has moved on");
+  await stand.engine.worker.commit().catch(() => {});
+  log.listener!.lost(log.membership!.assigned);
+  await log.listener!.assigned([]);
+  await stand.advance(60_000);
+
+  expect(stand.engine.worker.tasks).toEqual([]);
+  expect(stand.engine.health()).toMatchObject({ status: "ok", ready: true });
+  await stand.engine.worker.stop(0);
+});
+
+test("F13 commits that were refused in one rebalance after the other don't keep a worker from what it is assigned then", async () => {
+  const log = new HeardLog(memoryLog(runtime));
+  const stand = await open(closing(), { runtime, driver: driverOf(log), worker: { commitIntervalMs: 100 } });
+  await stand.engine.worker.whenBuilt();
+  const { listener, membership } = log;
+  await stand.append("in", [{ key: "k", value: "1", timestamp: START }]);
+  for (let rebalances = 0; rebalances < 10; rebalances++) {
+    await stand.advance(0);
+    log.failure = new FencedError("[memory] the group has moved on");
+    await stand.advance(100);
+    expect(log.failure).toBeNull();
+    listener!.lost(membership!.assigned);
+    await listener!.assigned(membership!.assigned);
+    await stand.engine.worker.whenBuilt();
+  }
+
+  const { commits } = stand.engine.worker.stats;
+  await stand.advance(0);
+  await stand.advance(100);
+  expect(stand.engine.worker.stats.commits).toBe(commits + 1);
   await stand.engine.worker.stop(0);
 });
