@@ -7,7 +7,7 @@ import { registerCases } from "../conformance/register.ts";
 import type { OpenedSubject } from "../conformance/register.ts";
 import { brokerTest, ownBroker, testBroker } from "./broker.ts";
 import { kafkaCases } from "./kafka-cases.ts";
-import type { KafkaSubject } from "./kafka-cases.ts";
+import type { KafkaSubject } from "./kafka-subject.ts";
 import { clientNames, openClient, openLog, testSettings, whyNoClient } from "./kafka-clients.ts";
 import type { ClientName } from "./kafka-clients.ts";
 
