@@ -41,6 +41,7 @@ export interface EngineOptions {
 const STUCK_MS = 30_000;
 
 const RESTORING = "tasks are being restored";
+const MOVING = "its group is sharing out partitions: none are here";
 
 /** A running app. */
 export class Engine {
@@ -189,7 +190,9 @@ export class Engine {
 
   /** Of an app that works: whether something keeps it from getting on. */
   #workingHealth(base: Pick<HealthReport, "tasks" | "ready">): HealthReport {
-    const trouble = this.worker.commitTrouble ?? this.#stuckHandler() ?? (base.tasks.some(({ status }) => status === "restoring") ? RESTORING : null);
+    const { worker } = this;
+    const waiting = worker.isMoving ? MOVING : base.tasks.some(({ status }) => status === "restoring") ? RESTORING : null;
+    const trouble = worker.commitTrouble ?? this.#stuckHandler() ?? waiting;
     return trouble === null ? { ...base, status: "ok", live: true } : { ...base, status: "degraded", reason: trouble, live: true };
   }
 

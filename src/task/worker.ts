@@ -195,6 +195,11 @@ export class Worker {
     return this.#commitTrouble;
   }
 
+  /** Its partitions were taken, and which it gets has not been told. */
+  get isMoving(): boolean {
+    return this.#isMoving;
+  }
+
   get tasks(): readonly Task[] {
     return this.#tasks;
   }
@@ -399,7 +404,7 @@ export class Worker {
     const built = this.#building.then(() => this.#buildUntilDone()).finally(() => {
       if (--this.#buildings === 0 && this.#state === "starting") this.#state = "running";
       // Nothing is here that the next commit could be of.
-      if (this.#buildings === 0 && this.#assigned.length === 0) this.#commitTrouble = null;
+      if (this.#buildings === 0 && this.#assigned.length === 0 && !this.#isMoving) this.#commitTrouble = null;
       this.#wake();
     });
     this.#building = built.catch((error) => {

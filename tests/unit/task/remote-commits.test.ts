@@ -147,3 +147,19 @@ test("F13 commits that were refused in one rebalance after the other don't keep 
   expect(stand.engine.worker.stats.commits).toBe(commits + 1);
   await stand.engine.worker.stop(0);
 });
+
+test("F24 a worker that lost its partitions and hears of no others says so until it does", async () => {
+  const log = new HeardLog(memoryLog(runtime));
+  const stand = await open(closing(), { runtime, driver: driverOf(log) });
+  await stand.engine.worker.whenBuilt();
+  const { listener, membership } = log;
+
+  listener!.lost(membership!.assigned);
+  await stand.settle();
+  expect(stand.engine.health()).toMatchObject({ status: "degraded", reason: "its group is sharing out partitions: none are here", live: true });
+
+  await listener!.assigned(membership!.assigned);
+  await stand.engine.worker.whenBuilt();
+  expect(stand.engine.health()).toMatchObject({ status: "ok", ready: true });
+  await stand.engine.worker.stop(0);
+});
