@@ -27,7 +27,7 @@ const niceToHave: ReadonlySet<string> = new Set([
 ]);
 
 /** The settings that {@linkcode checkTopicConfig} looks at. */
-export const checkedConfigs: readonly string[] = ["cleanup.policy", "retention.ms"];
+export const checkedConfigs: readonly string[] = ["cleanup.policy", "retention.ms", "delete.retention.ms"];
 
 /** Whether done records are deleted by us: time and size would delete what nobody has read yet. */
 export function isPurged(spec: TopicSpec): boolean {
@@ -81,6 +81,11 @@ export function checkTopicConfig(spec: TopicSpec, configs: Readonly<Record<strin
       code: "LOG_TOPIC_MISMATCH",
       details: { topic: spec.name, current: policy, wanted: "compact" },
     });
+  }
+  const tombstones = configs["delete.retention.ms"];
+  if (spec.retention === "compact" && tombstones !== undefined && Number(tombstones) < TOMBSTONE_MS) {
+    return `[kafka] Topic "${spec.name}" has delete.retention.ms=${tombstones}, wanted ${TOMBSTONE_MS}: a worker whose directory has not been used for longer finds rows in it that are gone: ` +
+      "give it an empty one then";
   }
   const age = configs["retention.ms"];
   if (!isPurged(spec) || age === undefined || age === "-1") return null;

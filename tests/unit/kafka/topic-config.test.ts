@@ -76,6 +76,15 @@ describe("checkTopicConfig()", () => {
     expect(checkTopicConfig(spec("compact", true), { "cleanup.policy": "compact" })).toBeNull();
   });
 
+  test("a changelog that forgets deletions sooner than a worker's disk is trusted is warned of", () => {
+    const known = { "cleanup.policy": "compact" };
+    expect(checkTopicConfig(spec("compact", true), { ...known, "delete.retention.ms": "86400000" })).toContain(
+      "delete.retention.ms=86400000, wanted 604800000",
+    );
+    expect(checkTopicConfig(spec("compact", true), { ...known, "delete.retention.ms": "604800000" })).toBeNull();
+    expect(checkTopicConfig(spec("compact"), { ...known, "delete.retention.ms": "1" })).toBeNull();
+  });
+
   test("a repartition topic with a time bound is warned of", () => {
     expect(checkTopicConfig(spec({ ageMs: 1_000 }, true), { "retention.ms": "604800000" })).toContain("retention.ms=604800000, wanted -1");
     expect(checkTopicConfig(spec({ ageMs: 1_000 }, true), { "retention.ms": "-1" })).toBeNull();
