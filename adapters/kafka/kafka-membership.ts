@@ -109,8 +109,11 @@ export class KafkaMembership implements Membership {
     } catch (thrown) {
       this.#failure ??= { thrown };
       this.#lost(partitions);
-      this.#isOut = true;
-      if (this.#member === null) return;
+      if (this.#member === null) {
+        this.#isOut = true;
+        return;
+      }
+      this.#end(thrown);
       this.#host.warn(`[kafka] Listener of member "${this.memberId}" failed in assigned and is out: ${messageOf(thrown)}`, thrown);
       // Not awaited: the client waits for this call.
       void this.#leaveGroup(this.#member);

@@ -99,3 +99,25 @@ test("at-least-once: records for topics of the user's are apart from the transac
   expect(asked.transactions.map(({ batches }) => batches.map(({ topic }) => topic))).toEqual([["own"]]);
   await log.close();
 });
+
+test("a listener that fails in a later assigned hears that it is out", async () => {
+  const asked = new Asked();
+  const log = await kafkaLog(asked.client(), { runtime: await hostRuntime(), warn: () => {} });
+  const heard: string[] = [];
+  let calls = 0;
+  const failure = new Error("no");
+  const membership = await log.join("g", ["in"], {
+    assigned() {
+      if (calls++ > 0) throw failure;
+    },
+    revoked() {},
+    lost: () => void heard.push("lost"),
+    out: (error) => void heard.push(error === failure ? "out" : "another error"),
+  });
+
+  await asked.listener!.assigned(asked.assigned);
+
+  expect(heard).toEqual(["lost", "out"]);
+  expect(membership.assigned).toEqual([]);
+  await log.close();
+});
