@@ -190,7 +190,8 @@ export class NativeFetcher implements ReaderFeed {
     this.#consumer.consume(CONSUME_COUNT, (error, messages) => {
       this.#isConsuming = false;
       if (this.isClosed) return;
-      this.#isFilled = error == null && messages !== undefined && messages.length >= CONSUME_COUNT;
+      // Never to false: what was told of in the meantime may have come too late for this call.
+      if (messages !== undefined && messages.length >= CONSUME_COUNT) this.#isFilled = true;
       this.#settle();
       if (error) this.#complain(error);
       this.#consume();
@@ -283,6 +284,7 @@ export class NativeFetcher implements ReaderFeed {
   #tick(): void {
     if (this.isClosed) return;
     for (const feeding of this.#readers.values()) feeding.quietTicks++;
+    this.#fill();
     void this.#look((reader, { quietTicks, isAssigned, isPaused }) =>
       isAssigned && !isPaused && !reader.isDone && reader.queuedBytes < this.#settings.prefetchBytes &&
       quietTicks % (reader.isAtEnd ? QUIET_TICKS_AT_END : QUIET_TICKS) === 0

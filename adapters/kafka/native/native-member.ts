@@ -61,6 +61,7 @@ export class NativeMember implements GroupMember {
   #onReleased: (() => void) | null = null;
   #timer: Timer | null = null;
   #isAsking = false;
+  #isToAskAgain = false;
   /** Owns nothing any more, and nothing is told to its listener. */
   #isOut = false;
   /** librdkafka is not asked any more. */
@@ -263,11 +264,15 @@ export class NativeMember implements GroupMember {
 
   /** Asks librdkafka what it has to say: rebalances come from within. */
   #ask(): void {
-    if (this.#isAsking || this.#isGone || !this.#consumer.isConnected()) return;
+    if (this.#isGone || !this.#consumer.isConnected()) return;
+    // What is told while librdkafka is being asked may have come too late for that.
+    if (this.#isAsking) return void (this.#isToAskAgain = true);
     this.#isAsking = true;
+    this.#isToAskAgain = false;
     this.#consumer.consume(1, (error) => {
       this.#isAsking = false;
       if (error) this.#complain(error);
+      if (this.#isToAskAgain) this.#ask();
     });
   }
 
