@@ -38,7 +38,8 @@ export function isPurged(spec: TopicSpec): boolean {
 export function newTopicOf(spec: TopicSpec, replicationFactor: number): NewTopic {
   const configs: Record<string, string> = {
     "cleanup.policy": spec.retention === "compact" ? "compact" : "delete",
-    "message.timestamp.type": "CreateTime",
+    // Ages count from records' times: of letters, of old events too, from when they were written.
+    "message.timestamp.type": spec.takesAppendTime === true ? "LogAppendTime" : "CreateTime",
     // Event times may lie anywhere; since 4.0 Kafka refuses what is more than an hour ahead.
     "message.timestamp.before.max.ms": ENDLESS,
     "message.timestamp.after.max.ms": ENDLESS,

@@ -47,6 +47,8 @@ export interface TopicSpec {
   readonly retention: Retention;
   /** Made and owned by an app: repartition, changelog, replies. */
   readonly internal: boolean;
+  /** A log that counts ages from its records' times may put the time of the append in their place. @default false */
+  readonly takesAppendTime?: boolean;
 }
 
 /** Records to append to one partition, all or none. */

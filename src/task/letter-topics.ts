@@ -22,6 +22,8 @@ export function letterTopic(origin: string, kind: "dlq" | "late"): TopicDefiniti
     negativeTimestamps: true,
     policy: null,
     carriesClock: false,
+    // Letters of old events are kept as long as those of new ones.
+    takesAppendTime: true,
     origin: `${origin}-${kind}`,
   };
 }

@@ -8,6 +8,8 @@ export interface FailedAt {
   readonly topic: string;
   readonly partition: number;
   readonly position: number;
+  /** Event time of the record, ms since the epoch. */
+  readonly timestamp: number;
 }
 
 const STACK_CHARACTERS_MAX = 4_000;
@@ -51,6 +53,7 @@ function place(at: FailedAt): HeaderField[] {
     { name: "mr-topic", value: at.topic },
     { name: "mr-partition", value: String(at.partition) },
     { name: "mr-position", value: String(at.position) },
+    { name: "mr-timestamp", value: String(at.timestamp) },
   ];
 }
 

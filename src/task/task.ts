@@ -432,7 +432,7 @@ export class Task implements Stamp {
     const record = { topic: meta.topic, partition: meta.partition, position: meta.position };
     this.#options.report({ type: "recordLate", task: this.id, step, record, latenessMs });
     if (!toTopic) return;
-    const headers = lateHeaders(latenessMs, missed, { step, ...record }, fieldsOf(meta) ?? []);
+    const headers = lateHeaders(latenessMs, missed, { step, ...record, timestamp: meta.timestamp }, fieldsOf(meta) ?? []);
     this.#outputs.stage(this.#outputs.topic(this.#options.lateTopic(origin)), keyBytes, value, meta.timestamp, headers);
   }
 
@@ -833,7 +833,7 @@ export class Task implements Stamp {
       record.key,
       record.value,
       record.timestamp,
-      deadLetterHeaders(error, unit.attempts, { step, ...place }, record.headers),
+      deadLetterHeaders(error, unit.attempts, { step, ...place, timestamp: record.timestamp }, record.headers),
     );
     this.#outputs.settle(this);
     stats.deadLetters++;

@@ -162,6 +162,7 @@ export class Worker {
       partitions: counts.get(topic.name) ?? 1,
       retention: topic.retention,
       internal: topic.isInternal,
+      ...(topic.takesAppendTime === true ? { takesAppendTime: true } : {}),
     }));
     if (hasChangelogs(options)) {
       for (const { name, reads } of topology.subTopologies) {

@@ -47,6 +47,8 @@ export interface TopicDefinition {
   readonly policy: Policy | null;
   /** Its records carry their writers' clocks. */
   readonly carriesClock: boolean;
+  /** Its records' times are in their headers: see `TopicSpec`. */
+  readonly takesAppendTime?: boolean;
   /** The topic of the user's that its records stem from: late and dead letters go beside it. */
   readonly origin: string;
 }

@@ -27,6 +27,10 @@ describe("newTopicOf()", () => {
     }
   });
 
+  test("F08 letters of old events are kept as long as those of new ones: their topics go by the time of the append", () => {
+    expect(newTopicOf({ ...spec({ ageMs: 1_000 }), takesAppendTime: true }, -1).configs["message.timestamp.type"]).toBe("LogAppendTime");
+  });
+
   test('"forever" deletes nothing, "compact" compacts and keeps deletions for a week', () => {
     const [forever, compact] = [configsOf("forever"), configsOf("compact", true)];
 

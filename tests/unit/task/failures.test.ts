@@ -45,6 +45,7 @@ describe("a record that fails", () => {
       "mr-topic": "in",
       "mr-partition": "0",
       "mr-position": "1",
+      "mr-timestamp": String(letters[0]!.timestamp),
       "mr-attempts": "1",
       "mr-error": "Error",
       "mr-message": "poison 42",
