@@ -1,4 +1,5 @@
 /** L1 to L13 on a real broker, through both clients. */
+import { test } from "bun:test";
 import { logCases } from "../../src/testing/conformance/log-cases.ts";
 import type { LogSubject } from "../../src/testing/conformance/log-cases.ts";
 import { registerCases } from "../conformance/register.ts";
@@ -43,6 +44,10 @@ const beyondNative = {
 
 for (const client of clientNames) {
   const why = await whyNoClient(client);
+  if (why !== null) {
+    test.skip(`kafka log, client ${client}: all ${logCases.length} cases [skipped: ${why}]`, () => undefined);
+    continue;
+  }
   registerCases(`kafka log, client ${client}`, logCases, {
     open: () => subjectOf(client),
     has,
@@ -50,7 +55,6 @@ for (const client of clientNames) {
     skip: [
       { reason: "a broker's clock goes by itself", names: needsAdvance },
       ...(client === "confluent" ? [beyondNative] : []),
-      ...(why === null ? [] : [{ reason: why, names: logCases.map(({ name }) => name) }]),
     ],
   });
 }
