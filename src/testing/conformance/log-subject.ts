@@ -71,9 +71,13 @@ export async function commitDurably(log: Log, what: CommitUnit, apply: (changelo
   await receipt.durable;
 }
 
-/** All records of a partition from a position to its end, in chunks of about `bytesMax`. */
+/**
+ * All records of a partition from a position to its end, in chunks of about `bytesMax`. The end is the one that `describe` tells: a reader may hear a moment later that a commit is in
+ * than whoever committed.
+ */
 export async function readAll(log: Log, at: TopicPartition, from = 0, bytesMax = 65_536): Promise<SeenRecord[]> {
   const seen: SeenRecord[] = [];
+  const end = (await log.describe([at.topic])).find(({ partition }) => partition === at.partition)!.end;
   const cursor = new RecordCursor();
   let arrived = Promise.withResolvers<void>();
   const reader = log.reader(at, from, () => arrived.resolve());
@@ -82,7 +86,7 @@ export async function readAll(log: Log, at: TopicPartition, from = 0, bytesMax =
       arrived = Promise.withResolvers<void>();
       const position = reader.position;
       const chunk = reader.take(bytesMax);
-      if (chunk === null && reader.end !== null && reader.position >= reader.end) return seen;
+      if (chunk === null && reader.end !== null && reader.position >= end) return seen;
       if (chunk === null) await arrived.promise;
       else collect(cursor, chunk, position, seen);
     }
