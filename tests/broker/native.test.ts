@@ -168,6 +168,32 @@ describe("native client: groups", () => {
   );
 });
 
+describe("native client: instance ids", () => {
+  nativeTest(
+    "L8 members with instance ids share a group, one that leaves hands over at once, one that is closed keeps its place",
+    async ({ open, topic, prefix }) => {
+      const source = await topic("in", 2);
+      const settings = { instanceId: `${prefix}worker`, sessionTimeoutMs: 300_000, rebalanceTimeoutMs: 60_000 };
+      const client = await open("a", settings);
+      const [first, second] = [new Ear(), new Ear()];
+      const one = await client.join(`${prefix}g`, [source], first);
+      const two = await client.join(`${prefix}g`, [source], second);
+      await first.until(3);
+      expect([...one.assigned, ...two.assigned].map(({ partition }) => partition).sort()).toEqual([0, 1]);
+
+      await two.leave();
+      await first.until(5);
+      expect(one.assigned.map(({ partition }) => partition)).toEqual([0, 1]);
+      await client.close();
+
+      const successor = await open("b", settings);
+      const member = await successor.join(`${prefix}g`, [source], new Ear());
+      expect(member.assigned.map(({ partition }) => partition)).toEqual([0, 1]);
+      await member.leave();
+    },
+  );
+});
+
 describe("native client: transactions", () => {
   nativeTest("L4 a transaction that is refused leaves nothing, says why, and the next one goes through", async ({ client, topic, prefix }) => {
     const [source, target] = [await topic("in"), await topic("out")];
@@ -360,6 +386,7 @@ describe("native client: the rest", () => {
     await client.createTopics([{ name: source, partitions: 3, replicationFactor: -1, configs: {} }]);
 
     expect(await other.topics([source, `${prefix}none`])).toEqual([{ name: source, partitions: 3 }]);
+    expect(await other.topicConfigs([source, `${prefix}none`], ["retention.ms"])).toEqual(new Map([[source, { "retention.ms": "-1" }]]));
     const all = await other.topics(null);
     expect([all.some(({ name }) => name === source), all.some(({ name }) => name.startsWith("__"))]).toEqual([true, false]);
     expect(await other.produce([output(source, 2, "a")])).toEqual([0]);

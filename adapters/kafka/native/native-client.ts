@@ -2,7 +2,7 @@
  * A `KafkaClient` over librdkafka, for Node. It is slower than the other one by what making a JavaScript object of each record costs; what speaks for it is librdkafka's own: logins, networks and
  * brokers that it has seen more of.
  *
- * What it cannot do: tell the settings of topics; write a record with the timestamp 0; tell a header of null from one that is empty; give the broker's id of a member.
+ * What it cannot do: write a record with the timestamp 0; tell a header of null from one that is empty; give the broker's id of a member.
  */
 import { toHex } from "../../../src/base/bytes.ts";
 import type { AssignmentListener, CommittedPosition, OutputBatch, PartitionInfo, PartitionReader } from "../../../src/log/log.ts";
@@ -15,6 +15,7 @@ import { NativeAppender } from "./native-appender.ts";
 import { NativeCalls } from "./native-calls.ts";
 import { NativeFetcher } from "./native-fetcher.ts";
 import type { FetcherHost } from "./native-fetcher.ts";
+import { topicConfigs } from "./native-gaps.ts";
 import { NativeMember } from "./native-member.ts";
 import { NativePositions } from "./native-positions.ts";
 import { NativeTransactions } from "./native-transactions.ts";
@@ -79,8 +80,9 @@ class NativeClient implements KafkaClient {
     return this.#host.admin.createTopics(topics);
   }
 
-  topicConfigs(): Promise<ReadonlyMap<string, Readonly<Record<string, string>>>> {
-    return Promise.resolve(new Map());
+  topicConfigs(names: readonly string[], keys: readonly string[]): Promise<ReadonlyMap<string, Readonly<Record<string, string>>>> {
+    const { calls, settings } = this.#host;
+    return calls.isClosed ? Promise.reject(closedFailure("ask for settings of topics")) : topicConfigs(settings, names, keys);
   }
 
   offsets(partitions: readonly TopicPartition[]): Promise<readonly PartitionInfo[]> {

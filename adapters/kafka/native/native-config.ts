@@ -61,7 +61,7 @@ export function transactionConfig(settings: ClientSettings): NativeConfig {
 }
 
 /** For a member of a group that fetches nothing. */
-export function memberConfig(settings: ClientSettings, group: string): NativeConfig {
+export function memberConfig(settings: ClientSettings, group: string, instanceId: string | null): NativeConfig {
   return {
     ...baseConfig(settings),
     "group.id": group,
@@ -74,7 +74,7 @@ export function memberConfig(settings: ClientSettings, group: string): NativeCon
     "heartbeat.interval.ms": Math.min(1_000, Math.floor(settings.sessionTimeoutMs / 3)),
     // Also how long the others wait for this member in a rebalance. A loop that is blocked for longer is out.
     "max.poll.interval.ms": Math.max(settings.rebalanceTimeoutMs, settings.sessionTimeoutMs),
-    ...settings.instanceId === null ? {} : { "group.instance.id": settings.instanceId },
+    ...instanceId === null ? {} : { "group.instance.id": instanceId },
   };
 }
 

@@ -5,6 +5,7 @@
  * same reason ranges are looked at again while a partition gives nothing.
  */
 import { isStreamError } from "../../../src/base/errors.ts";
+import { place } from "../../../src/log/failure.ts";
 import type { PartitionReader } from "../../../src/log/log.ts";
 import type { TopicPartition } from "../../../src/record/record.ts";
 import type { Timer } from "../../../src/runtime/runtime.ts";
@@ -24,6 +25,8 @@ const TICK_MS = 1_000;
 /** Ranges of partitions that gave nothing are looked at after so many ticks, at their end or not. */
 const QUIET_TICKS = 3;
 const QUIET_TICKS_AT_END = 30;
+/** After so many, with records there and no end seen, a partition is begun anew. */
+const STUCK_TICKS = 15;
 /** A reader is paused when it has this many times its share and another one is hungry. */
 const PAUSE_FACTOR = 2;
 
@@ -300,8 +303,14 @@ export class NativeFetcher implements ReaderFeed {
     try {
       const ranges = await this.#admin.offsets(readers);
       readers.forEach((reader, index) => {
-        if (this.#readers.has(reader) && !reader.isDone && reader.fetchPosition === positions[index]) reader.checkRange(ranges[index]!);
+        const feeding = this.#readers.get(reader);
+        if (feeding === undefined || reader.isDone || reader.fetchPosition !== positions[index] || !reader.checkRange(ranges[index]!)) return;
+        const isStuck = !reader.isAtEnd && feeding.quietTicks >= STUCK_TICKS && ranges[index]!.end > reader.fetchPosition;
+        if (!isStuck) return;
+        this.#settings.warn(`[kafka] Reading ${place(reader)} was stuck at position ${reader.fetchPosition}: it is begun anew`, null);
+        this.#checked.add(reader);
       });
+      this.#fill();
     } catch (error) {
       if (!this.isClosed) this.#settings.warn("[kafka] Cannot ask for the ranges of partitions that are read", error);
     }

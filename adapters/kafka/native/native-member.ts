@@ -17,6 +17,7 @@ import type { Confluent, NativeCallback, NativeConsumer, NativeError, NativePart
 import type { NativeCalls } from "./native-calls.ts";
 import { memberConfig } from "./native-config.ts";
 import { codeOf, NativeCode, nativeFailure } from "./native-failure.ts";
+import { leaveAs } from "./native-gaps.ts";
 
 /** librdkafka wants to be asked at least each `max.poll.interval.ms`; what it has to say it tells at once. */
 const TICK_MS = 500;
@@ -47,6 +48,8 @@ export class NativeMember implements GroupMember {
   readonly #settings: ClientSettings;
   readonly #members: Set<NativeMember>;
   readonly #listener: AssignmentListener;
+  /** Its own among the members of this client in the group. */
+  readonly #instanceId: string | null;
   readonly #consumer: NativeConsumer;
   readonly #joined = Promise.withResolvers<void>();
   #assigned: readonly TopicPartition[] = [];
@@ -68,6 +71,8 @@ export class NativeMember implements GroupMember {
   #isGone = false;
   #leaving: Promise<void> | null = null;
   #disconnecting: Promise<void> | null = null;
+  /** Another came under the same instance id. */
+  #isReplaced = false;
 
   private constructor({ confluent, calls, settings, members }: MemberHost, group: string, listener: AssignmentListener) {
     this.group = group;
@@ -76,8 +81,12 @@ export class NativeMember implements GroupMember {
     this.#members = members;
     this.#listener = listener;
     this.#joined.promise.catch(() => {});
+    let { instanceId } = settings;
+    const taken = [...members].filter((member) => member.group === group).map((member) => member.#instanceId);
+    for (let number = 2; instanceId !== null && taken.includes(instanceId); number++) instanceId = `${settings.instanceId}-${number}`;
+    this.#instanceId = instanceId;
     const consumer = this.#consumer = new confluent.KafkaConsumer({
-      ...memberConfig(settings, group),
+      ...memberConfig(settings, group, instanceId),
       rebalance_cb: (event: NativeError, partitions: readonly NativePartition[]) => this.#rebalance(event, partitions),
       offset_commit_cb: (error: NativeError | undefined) => this.#onCommitted?.(error),
       queue_non_empty_cb: () => this.#ask(),
@@ -202,6 +211,7 @@ export class NativeMember implements GroupMember {
     this.#isOut = true;
     this.#epoch++;
     await this.#goOut();
+    if (this.#instanceId !== null && !this.#isReplaced) await leaveAs(this.#settings, this.group, this.#instanceId);
   }
 
   /** Waits until `revoked` was called and done, if it will be. */
@@ -291,7 +301,8 @@ export class NativeMember implements GroupMember {
     this.#settings.warn(failure.message, failure);
     const isOver = error.isFatal === true || codeOf(error) === NativeCode.fatal || codeOf(error) === NativeCode.fenced;
     if (!isOver) return;
-    // Another came under the same instance id. To join anew would throw it out in turn, and so on forever.
+    // To join anew would throw the other one out in turn, and so on forever.
+    this.#isReplaced = true;
     this.#epoch++;
     const owned = this.#assigned;
     this.#assigned = [];

@@ -63,7 +63,7 @@ export class NativePositions {
 
   async #open(group: string): Promise<NativeConsumer> {
     const { warn, timeoutMs } = this.#settings;
-    const consumer = new this.#confluent.KafkaConsumer(memberConfig({ ...this.#settings, instanceId: null }, group));
+    const consumer = new this.#confluent.KafkaConsumer(memberConfig(this.#settings, group, null));
     consumer.on("event.error", (error) => this.#calls.isClosed || warn(`[kafka] Positions of group "${group}": ${error.message}`, error));
     await this.#calls.call("connect", (done) => consumer.connect({ timeout: timeoutMs, allTopics: false }, done));
     return consumer;
