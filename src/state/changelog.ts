@@ -2,7 +2,8 @@
  * State as records: how rows of a task's stores lie in its changelog, a compacted topic from which the state comes back when a task moves or a disk is lost.
  *
  * A key is `version, kind`, then for a space the store's name, and for a row the length of the store's name (16 bits), the name, the time (float64), the key. The value of a space is its
- * fingerprint, that of a row its bytes, none for a row that is gone. A space comes before its first row.
+ * fingerprint, that of a row its bytes, none for a row that is gone. A space comes before its first row. Where it is said again, because its rows were in another changelog meanwhile, all of them
+ * are, and what was there before counts no more: compaction may have left some of that and taken the space before it.
  */
 import { readInt16, writeInt16 } from "../base/bytes.ts";
 import { StoreError } from "../base/errors.ts";
@@ -88,20 +89,28 @@ export class ChangelogWriter implements RowSink {
   }
 }
 
+/** What a space is that a reader has no use for. */
+const NONE = -1;
+
 /** Puts records of one partition of a changelog into the database. */
 export class ChangelogReader {
   readonly #storage: StateStorage;
   readonly #topic: string;
   readonly #partition: number;
+  readonly #isCurrent: ((topic: string) => boolean) | null;
   readonly #spaces = new Map<string, number>();
+  /** Stores whose rows came before what they are. */
+  readonly #unknown = new Set<string>();
   /** The store of the row before, by its bytes: most rows are of the same. */
   #last: Uint8Array = new Uint8Array(0);
-  #lastSpace = -1;
+  #lastSpace = NONE;
 
-  constructor(storage: StateStorage, topic: string, partition: number) {
+  /** With `isCurrent`, which tells whether an app still writes a changelog, this one is not: stores that are said in another one by now are left out. */
+  constructor(storage: StateStorage, topic: string, partition: number, isCurrent: ((topic: string) => boolean) | null = null) {
     this.#storage = storage;
     this.#topic = topic;
     this.#partition = partition;
+    this.#isCurrent = isCurrent;
   }
 
   /** Applies the record at the cursor; inside of a transaction. */
@@ -115,39 +124,61 @@ export class ChangelogReader {
       );
     }
     if (kind === SPACE) {
-      this.#storage.restoreSpace(readUtf8(bytes, keyStart + 2, keyEnd), this.#partition, cursor.valueText() ?? "", this.#topic);
+      const store = readUtf8(bytes, keyStart + 2, keyEnd);
+      if (!this.#isElsewhere(store)) this.#storage.restoreSpace(store, this.#partition, cursor.valueText() ?? "", this.#topic);
+      this.#unknown.delete(store);
       this.#spaces.clear();
-      this.#lastSpace = -1;
+      this.#last = new Uint8Array(0);
       return;
     }
     const nameEnd = keyStart + NAME_AT + (readInt16(bytes, keyStart + 2) & 0xffff);
     const space = this.#spaceOf(bytes, keyStart + NAME_AT, nameEnd);
+    if (space === NONE) return;
     const time = new DataView(bytes.buffer, bytes.byteOffset + nameEnd, TIME_BYTES).getFloat64(0);
     const key = readUtf8(bytes, nameEnd + TIME_BYTES, keyEnd);
     if (cursor.valueStart < 0) this.#storage.delete(space, time, key);
     else this.#storage.put(space, time, key, bytes.subarray(cursor.valueStart, cursor.valueEnd));
   }
 
+  /** All was read. Throws where there were rows of stores of which nothing is known. */
+  end(): void {
+    for (const name of this.#unknown) {
+      throw new StoreError(
+        "STORE_CORRUPT",
+        `Cannot restore from "${this.#topic}" partition ${this.#partition}: it has rows of store "${name}", but not what that is`,
+      );
+    }
+  }
+
   #spaceOf(bytes: Uint8Array, start: number, end: number): number {
     const last = this.#last;
-    if (this.#lastSpace >= 0 && last.length === end - start) {
+    if (last.length === end - start) {
       let i = 0;
       while (i < last.length && last[i] === bytes[start + i]) i++;
       if (i === last.length) return this.#lastSpace;
     }
     const name = readUtf8(bytes, start, end);
-    let space = this.#spaces.get(name) ?? null;
-    if (space === null) {
-      space = this.#storage.findSpace(name, this.#partition);
-      if (space === null) {
-        throw new StoreError(
-          "STORE_CORRUPT",
-          `Cannot restore from "${this.#topic}" partition ${this.#partition}: it has rows of store "${name}", but not what that is`,
-        );
-      }
+    let space = this.#spaces.get(name);
+    if (space === undefined) {
+      const found = this.#storage.findSpace(name, this.#partition);
+      if (found === null) this.#unknown.add(name);
+      space = found === null || this.#isElsewhere(name) ? NONE : found;
       this.#spaces.set(name, space);
     }
     this.#last = bytes.slice(start, end);
     return this.#lastSpace = space;
+  }
+
+  /** Whether another changelog has the store by now. Throws where nobody can tell which of two has it. */
+  #isElsewhere(store: string): boolean {
+    if (this.#isCurrent === null) return false;
+    const space = this.#storage.findSpace(store, this.#partition);
+    const other = space === null ? null : this.#storage.changelogOf(space);
+    if (other === null || other === this.#topic) return false;
+    if (this.#isCurrent(other)) return true;
+    throw new StoreError(
+      "STORE_INCOMPATIBLE",
+      `Cannot restore partition ${this.#partition} of store "${store}": it is in changelogs "${this.#topic}" and "${other}", of which the app writes neither any more: delete the older one`,
+    );
   }
 }

@@ -174,7 +174,7 @@ export class StateStorage implements RowSink {
     this.#query("INSERT INTO logged_spaces (space, topic) VALUES (?1, ?2) ON CONFLICT (space) DO UPDATE SET topic = excluded.topic", [space, topic]);
   }
 
-  /** A changelog says what a store is: that counts, whatever was known of it. */
+  /** A changelog says what a store is, and then all of its rows: that counts, whatever was known of it. */
   restoreSpace(store: string, partition: number, fingerprint: string, topic: string): void {
     this.#query(
       "INSERT INTO spaces (store, part, fingerprint) VALUES (?1, ?2, ?3) ON CONFLICT (store, part) DO UPDATE SET fingerprint = excluded.fingerprint",
@@ -184,7 +184,9 @@ export class StateStorage implements RowSink {
         fingerprint,
       ],
     );
-    this.setChangelog(this.findSpace(store, partition)!, topic);
+    const space = this.findSpace(store, partition)!;
+    this.#query("DELETE FROM state WHERE space = ?1", [space]);
+    this.setChangelog(space, topic);
   }
 
   /** Says all rows of a space to another. */

@@ -21,6 +21,8 @@ export interface RestoreOptions {
   readonly log: Log;
   readonly runtime: Runtime;
   readonly storage: StateStorage;
+  /** Whether an app still writes a changelog, where `changelog` is of an app that was parted otherwise; null: it is the task's own. */
+  readonly isCurrent?: ((topic: string) => boolean) | null;
   readonly report: (event: ObservedEvent) => void;
   /** False once nobody waits for the task any more. */
   readonly isWanted: () => boolean;
@@ -73,7 +75,7 @@ async function readOn(options: RestoreOptions, from: number | null): Promise<num
   let wake: () => void = () => {};
   const reader = log.reader({ topic, partition }, first, () => wake());
   const off = options.onChange(() => wake());
-  const rows = new ChangelogReader(storage, topic, partition);
+  const rows = new ChangelogReader(storage, topic, partition, options.isCurrent ?? null);
   const cursor = new RecordCursor({ cutBatch: "refuse" });
   const startedAt = runtime.monotonic();
   let restored = 0, reportedAt = startedAt;
@@ -109,6 +111,7 @@ async function readOn(options: RestoreOptions, from: number | null): Promise<num
       }
       await runtime.yield();
     }
+    rows.end();
     storage.transaction(() => storage.saveCheckpoint(topic, partition, { position: Math.max(reader.position, end), savedAt: runtime.now() }));
     return restored;
   } finally {

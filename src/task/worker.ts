@@ -14,7 +14,7 @@ import type { Runtime, Timer } from "../runtime/runtime.ts";
 import { StateStorage } from "../state/storage.ts";
 import type { Database } from "../sqlite/database.ts";
 import type { Budget, Policy, TopicDefinition } from "../topology/node.ts";
-import { changelogName } from "../topology/changelog-name.ts";
+import { changelogName, formerChangelogNames } from "../topology/changelog-name.ts";
 import { partitionCounts, type SubTopology, type Topology } from "../topology/topology.ts";
 import { Input } from "./input.ts";
 import { InputClock } from "./input-clock.ts";
@@ -449,16 +449,26 @@ export class Worker {
     const topics = [...partitions.map(({ topic }) => topic), ...missing.flatMap(({ sub }) => this.#changelogOf(sub) ?? [])];
     const described = new Map((await this.#log.describe([...new Set(topics)])).map((at) => [placeOf(at), at]));
     const isWanted = (): boolean => this.#assignments === assignments && this.#state !== "stopped" && this.#state !== "failed";
-    const building = missing.map(async ({ sub, partition }) => {
-      if (!isWanted()) return;
-      const startedAt = this.#runtime.monotonic();
-      const position = (topic: string): number | null => committed.get(placeOf({ topic, partition })) ?? null;
+    const startedAt = this.#runtime.monotonic();
+    const positionOf = (partition: number) => (topic: string): number | null => committed.get(placeOf({ topic, partition })) ?? null;
+    const restores = missing.map(async ({ sub, partition }) => {
       const changelog = this.#changelogOf(sub);
-      let restoredRecords = 0;
-      if (changelog !== null) {
-        const restored = await this.#restore(sub, partition, described.get(placeOf({ topic: changelog, partition }))!, position, isWanted);
-        if (restored === null || !isWanted()) return;
-        restoredRecords = restored;
+      if (changelog === null || !isWanted()) return isWanted() ? 0 : null;
+      return await this.#restore(sub, partition, described.get(placeOf({ topic: changelog, partition }))!, isWanted);
+    });
+    // What another task has restored from a changelog of its own is not to be had from a former one: those come last, one after the other.
+    let former: Promise<unknown> = Promise.allSettled(restores);
+    const building = missing.map(async ({ sub, partition }, index) => {
+      const restored = await restores[index]!;
+      if (restored === null || !isWanted()) return;
+      const position = positionOf(partition);
+      let restoredRecords = restored;
+      if (this.#beginsEmpty(sub, partition, position)) {
+        const turn = former.then(() => this.#restoreFormer(sub, partition, isWanted));
+        former = turn.catch(() => {});
+        const found = await turn;
+        if (found === null || !isWanted()) return;
+        restoredRecords += found;
       }
       const task = this.#inOneTransaction(() => this.#buildTask(sub, partition, position, (topic) => described.get(placeOf({ topic, partition }))?.start ?? 0));
       this.#tasks.push(task);
@@ -480,43 +490,59 @@ export class Worker {
   }
 
   /** Brings the state of a task up to date; null when it is not wanted any more. */
-  async #restore(
-    sub: SubTopology,
-    partition: number,
-    changelog: PartitionInfo,
-    position: (topic: string) => number | null,
-    isWanted: () => boolean,
-  ): Promise<number | null> {
-    const task = `${sub.name}/${partition}`;
-    if (changelog.end === 0 && sub.nodes.some((node) => node.stores.length > 0) && sub.reads.some((topic) => (position(topic.name) ?? 0) > 0)) {
-      const message = `Task ${task} begins without state, though its inputs were read before: its changelog "${changelog.topic}" is empty`;
-      this.#observer({ type: "warning", message, error: null });
-    }
-    const restored = await restoreState({
-      task,
+  async #restore(sub: SubTopology, partition: number, changelog: PartitionInfo, isWanted: () => boolean, isFormer: boolean = false): Promise<number | null> {
+    const current = isFormer ? new Set(this.#topology.subTopologies.map((each) => this.#changelogOf(each))) : null;
+    return await restoreState({
+      task: `${sub.name}/${partition}`,
       changelog,
       log: this.#log,
       runtime: this.#runtime,
       storage: this.#storage,
+      isCurrent: current === null ? null : (topic) => current.has(topic),
       report: this.#observer,
       isWanted,
       onChange: (fn) => this.#onChange(fn),
     });
-    if (restored !== null) this.#refuseForgotten(sub, partition, changelog, position);
-    return restored;
   }
 
-  /** Every commit of state says a position: where there is none, the group has forgotten it, and what is in the state would be counted again. */
-  #refuseForgotten(sub: SubTopology, partition: number, changelog: PartitionInfo, position: (topic: string) => number | null): void {
-    if (sub.reads.some((topic) => position(topic.name) !== null) || this.#storage.spacesOf(changelog.topic, changelog.partition).length === 0) return;
+  /**
+   * Whether nothing was ever said of the state of a task whose inputs were read before. Throws where it is the other way round: every commit of state says a position, so where there is none,
+   * the group has forgotten it, and what is in the state would be counted again.
+   */
+  #beginsEmpty(sub: SubTopology, partition: number, position: (topic: string) => number | null): boolean {
+    const changelog = this.#changelogOf(sub);
+    if (changelog === null) return false;
+    const isEmpty = this.#storage.spacesOf(changelog, partition).length === 0;
+    if (isEmpty || sub.reads.some((topic) => position(topic.name) !== null)) return isEmpty && sub.reads.some((topic) => (position(topic.name) ?? 0) > 0);
     const inputs = this.#inputsOf(sub, partition).map(placeOf).join(", ");
     const group = this.#topology.app;
     throw new ExternalError(
       "LOG_POSITION_OUT_OF_RANGE",
-      `Cannot begin task ${sub.name}/${partition}: its state is in changelog "${changelog.topic}", but group "${group}" has no positions for ${inputs}, so that all would be counted again. ` +
+      `Cannot begin task ${sub.name}/${partition}: its state is in changelog "${changelog}", but group "${group}" has no positions for ${inputs}, so that all would be counted again. ` +
         `Positions go when no worker has run for long, or when an input is deleted. Set the positions of group "${group}" to where it was, or, to begin anew, delete the changelog and the state of all workers`,
-      { details: { task: `${sub.name}/${partition}`, changelog: changelog.topic, group } },
+      { details: { task: `${sub.name}/${partition}`, changelog, group } },
     );
+  }
+
+  /** Brings in what changelogs have of the state of steps that were parted or joined otherwise; null when it is not wanted any more. */
+  async #restoreFormer(sub: SubTopology, partition: number, isWanted: () => boolean): Promise<number | null> {
+    const current = new Set(this.#topology.subTopologies.map((each) => this.#changelogOf(each)));
+    const reads = sub.reads.map(({ name }) => name), all = this.#topology.subTopologies.flatMap((each) => each.reads.map(({ name }) => name));
+    const names = formerChangelogNames(this.#topology.app, reads, all).filter((name) => !current.has(name) && partition < (this.#log.partitionsOf(name) ?? 0));
+    let restored = 0;
+    for (const changelog of names.length === 0 ? [] : await this.#log.describe(names)) {
+      if (changelog.partition !== partition) continue;
+      const found = await this.#restore(sub, partition, changelog, isWanted, true);
+      if (found === null) return null;
+      restored += found;
+    }
+    if (names.every((name) => this.#storage.spacesOf(name, partition).length === 0) && sub.nodes.some((node) => node.stores.length > 0)) {
+      const message = `Task ${sub.name}/${partition} begins without state, though its inputs were read before: its changelog "${
+        this.#changelogOf(sub)
+      }" is empty`;
+      this.#observer({ type: "warning", message, error: null });
+    }
+    return restored;
   }
 
   #changelogOf(sub: SubTopology): string | null {

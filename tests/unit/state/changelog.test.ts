@@ -71,6 +71,7 @@ async function replayed(records: readonly Said[]): Promise<string[]> {
   const reader = new ChangelogReader(storage, TOPIC, 3);
   storage.transaction(() => {
     while (cursor.next()) reader.apply(cursor);
+    reader.end();
   });
   const rows = rowsOf(database);
   database.close();
@@ -133,6 +134,49 @@ test(`F14 F16 what is said of state gives its rows back, also compacted, seed ${
   );
 });
 
+test("F31 a store that is said again counts from there: what it was before, compacted or not, is gone", async () => {
+  const encoder = new BatchEncoder();
+  const writer = new ChangelogWriter(encoder);
+  writer.name(7, "n");
+  for (const [keys, value] of [["ab", 1], ["a", 2]] as const) {
+    writer.space("n", "kind");
+    for (const key of keys) writer.put(7, 0, key, new Uint8Array([value]));
+  }
+  const said = recordsOf(encoder);
+
+  expect(await replayed(said)).toEqual(["n/3/kind/0/61/02"]);
+  expect(await replayed(compacted(said))).toEqual(["n/3/kind/0/61/02"]);
+});
+
+test("F31 a changelog that is written no more gives the stores that no other has; of two that both have one nobody knows which is newer", async () => {
+  const { database, storage } = await fresh();
+  const encoder = new BatchEncoder();
+  const writer = new ChangelogWriter(encoder);
+  for (const [space, store] of ["here", "elsewhere"].entries()) {
+    writer.name(space, store);
+    writer.space(store, "kind");
+    writer.put(space, 0, "k", new Uint8Array([1]));
+  }
+  const bytes = encoder.seal(0);
+  const read = (topic: string): void => {
+    const cursor = new RecordCursor();
+    cursor.open(bytes, 0, bytes.length, 0);
+    const reader = new ChangelogReader(storage, topic, 3, (name) => name === "new");
+    storage.transaction(() => {
+      while (cursor.next()) reader.apply(cursor);
+      reader.end();
+    });
+  };
+  storage.restoreSpace("elsewhere", 3, "kind", "new");
+  storage.put(storage.findSpace("elsewhere", 3)!, 0, "k", new Uint8Array([2]));
+
+  read("old");
+  expect(rowsOf(database)).toEqual(["elsewhere/3/kind/0/6B/02", "here/3/kind/0/6B/01"]);
+  expect(() => read("older")).toThrow('store "here": it is in changelogs "older" and "old", of which the app writes neither any more');
+  expect(rowsOf(database)).toEqual(["elsewhere/3/kind/0/6B/02", "here/3/kind/0/6B/01"]);
+  database.close();
+});
+
 test("a record of a changelog lies as it did: version, kind, store, time, key", () => {
   const encoder = new BatchEncoder();
   const writer = new ChangelogWriter(encoder);
@@ -157,7 +201,9 @@ test("a record of a newer version is refused, as are rows of a store that the ch
     cursor.open(bytes, 0, bytes.length, 0);
     cursor.next();
     try {
-      new ChangelogReader(storage, TOPIC, 3).apply(cursor);
+      const reader = new ChangelogReader(storage, TOPIC, 3);
+      reader.apply(cursor);
+      reader.end();
       return null;
     } catch (error) {
       return isStreamError(error) ? [error.code, error.message] : error;

@@ -315,3 +315,30 @@ describe("a task begins with what was committed", () => {
     await kill(stand);
   });
 });
+
+/** Counts two topics; with `isMerged` both are one sub-topology. */
+function countingTwo(isMerged: boolean): App {
+  const app = createApp("t");
+  const input = app.topic<string, number>("in"), other = app.topic<string, number>("other");
+  for (const [topic, name] of [[input, "n"], [other, "m"]] as const) {
+    app.stream(topic).groupByKey().window(tumbling("1h"), { emit: "update", name }).aggregate({ n: count() }).map(({ value }) => value.n).to(`${name}-counts`);
+  }
+  if (isMerged) app.stream(input).merge(app.stream(other)).forEach(() => {});
+  return app;
+}
+
+describe("F31 F14 an app whose parts were merged or parted, on an empty disk", () => {
+  for (const [name, before, after] of [["merged", false, true], ["parted", true, false]] as const) {
+    test(`${name}: it takes its state from the changelogs it had then, and from its own the next time`, async () => {
+      const driver = rig();
+      for (const [round, isMerged] of [before, after, after].entries()) {
+        driver.disk = memoryDisk();
+        const stand = await built(driver, countingTwo(isMerged));
+        for (const topic of ["in", "other"]) await stand.append(topic, [{ key: "k", value: "1" }]);
+        await stand.drain();
+        for (const topic of ["n-counts", "m-counts"]) expect(valuesOf(driver.log, topic)).toEqual([1, 2, 3].slice(0, round + 1));
+        await kill(stand);
+      }
+    });
+  }
+});
