@@ -31,7 +31,10 @@ const { KafkaJS } = createRequire(import.meta.url)(packageName) as {
 const { job, brokers, name, input, output, records } = readContest();
 const kafka = new KafkaJS.Kafka({ kafkaJS: { brokers: [brokers], clientId: name, logLevel: KafkaJS.logLevel.ERROR } });
 // Its batches of 32 at most and its pause before sending make it several times dearer.
-const consumer = kafka.consumer({ kafkaJS: { groupId: name, fromBeginning: true, autoCommit: true, autoCommitInterval: 100 }, "js.consumer.max.batch.size": 1_024 });
+const consumer = kafka.consumer({
+  kafkaJS: { groupId: name, fromBeginning: true, autoCommit: true, autoCommitInterval: 100 },
+  "js.consumer.max.batch.size": 1_024,
+});
 const producer = kafka.producer({ kafkaJS: { idempotent: true }, "linger.ms": 5 });
 await Promise.all([consumer.connect(), producer.connect()]);
 await consumer.subscribe({ topics: [input] });
