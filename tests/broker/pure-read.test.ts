@@ -1,5 +1,6 @@
 /** Readers of the pure client on a real broker; what they read is written by another client. */
 import { describe, expect } from "bun:test";
+import type { Cluster } from "../../adapters/kafka/pure/cluster.ts";
 import { openFetcher } from "../../adapters/kafka/pure/fetcher.ts";
 import type { Fetcher } from "../../adapters/kafka/pure/fetcher.ts";
 import { brokerTest } from "./broker.ts";
@@ -22,6 +23,28 @@ function withFetcher(
 
 function follow(fetcher: Fetcher, topic: string, position = 0, partition = 0): Follower {
   return new Follower((onArrival) => fetcher.reader({ topic, partition }, position, onArrival));
+}
+
+/** A cluster whose first fetch is answered, but not heard of before `gate`. */
+function withHeldAnswer(cluster: Cluster, answered: () => void, gate: Promise<void>): Cluster {
+  let isFirst = true;
+  const request: Cluster["request"] = async (lane, broker, call, options) => {
+    const isHeld = lane === "fetch" && isFirst;
+    if (isHeld) isFirst = false;
+    const answer = await cluster.request(lane, broker, call, options);
+    if (isHeld) {
+      answered();
+      await gate;
+    }
+    return answer;
+  };
+  return new Proxy(cluster, {
+    get(target, name) {
+      if (name === "request") return request;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
 }
 
 const numbered = (from: number, to: number): string[] => Array.from({ length: to - from }, (_, i) => `v${from + i}`);
@@ -188,6 +211,26 @@ describe("pure reader", () => {
         await Promise.all([steady, jumping, ...more].map((follower) => follower.toEnd(101)));
         expect([steady, jumping, ...more].map(({ values }) => values.at(-1))).toEqual(Array.from({ length: 5 }, () => "last"));
         expect(more.map(({ values }) => values.length)).toEqual([91, 81, 71]);
+      }),
+  );
+
+  brokerTest(
+    "L2 an answer to what was asked for before a seek is of no use",
+    () =>
+      withCluster(async ({ cluster, topic, producer }) => {
+        const name = await topic("a");
+        const writer = producer();
+        for (let i = 0; i < 100; i += 20) await writer.send({ messages: messages(name, numbered(i, i + 20)) });
+        const answered = Promise.withResolvers<void>();
+        const gate = Promise.withResolvers<void>();
+        const fetcher = openFetcher(withHeldAnswer(cluster, answered.resolve, gate.promise));
+        const follower = follow(fetcher, name, 90);
+        await answered.promise;
+        follower.reader.seek(40);
+        gate.resolve();
+        await follower.toEnd();
+        expect(follower.values).toEqual(numbered(40, 100));
+        await fetcher.close();
       }),
   );
 
