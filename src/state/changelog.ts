@@ -3,7 +3,7 @@
  *
  * A key is `version, kind`, then for a space the store's name, and for a row the length of the store's name (16 bits), the name, the time (float64), the key. The value of a space is its
  * fingerprint, that of a row its bytes, none for a row that is gone. A space comes before its first row. Where it is said again, because its rows were in another changelog meanwhile, all of them
- * are, and what was there before counts no more: compaction may have left some of that and taken the space before it.
+ * are, and what was there before counts no more: compaction may have left some of that and taken the space before it. A space without a value is in another changelog from there on.
  */
 import { readInt16, writeInt16 } from "../base/bytes.ts";
 import { StoreError } from "../base/errors.ts";
@@ -45,8 +45,8 @@ export class ChangelogWriter implements RowSink {
     this.#prefixes.set(space, prefix.subarray(0, end));
   }
 
-  /** Says what a store is. */
-  space(store: string, fingerprint: string): void {
+  /** Says what a store is; null: that another changelog has it from here on. */
+  space(store: string, fingerprint: string | null): void {
     const key = new Uint8Array(2 + 3 * store.length);
     key[0] = VERSION;
     key[1] = SPACE;
@@ -101,6 +101,8 @@ export class ChangelogReader {
   readonly #spaces = new Map<string, number>();
   /** Stores whose rows came before what they are. */
   readonly #unknown = new Set<string>();
+  /** Stores that are elsewhere by now, but not in this database. */
+  readonly #gone = new Set<string>();
   /** The store of the row before, by its bytes: most rows are of the same. */
   #last: Uint8Array = new Uint8Array(0);
   #lastSpace = NONE;
@@ -125,8 +127,10 @@ export class ChangelogReader {
     }
     if (kind === SPACE) {
       const store = readUtf8(bytes, keyStart + 2, keyEnd);
-      if (!this.#isElsewhere(store)) this.#storage.restoreSpace(store, this.#partition, cursor.valueText() ?? "", this.#topic);
       this.#unknown.delete(store);
+      if (cursor.valueStart < 0) this.#lose(store);
+      else if (!this.#isElsewhere(store)) this.#storage.restoreSpace(store, this.#partition, cursor.valueText() ?? "", this.#topic);
+      if (cursor.valueStart >= 0) this.#gone.delete(store);
       this.#spaces.clear();
       this.#last = new Uint8Array(0);
       return;
@@ -140,14 +144,30 @@ export class ChangelogReader {
     else this.#storage.put(space, time, key, bytes.subarray(cursor.valueStart, cursor.valueEnd));
   }
 
-  /** All was read. Throws where there were rows of stores of which nothing is known. */
+  /** All was read. Throws where there were rows of stores of which nothing is known, or stores that another changelog has by now. */
   end(): void {
-    for (const name of this.#unknown) {
+    for (const name of this.#gone) {
+      throw new StoreError(
+        "STORE_INCOMPATIBLE",
+        `Cannot restore from "${this.#topic}" partition ${this.#partition}: another version of the app has taken store "${name}" from it: start that version, or use the directory of a worker that ran it`,
+      );
+    }
+    // Of a changelog that is written no more, compaction may have taken word of what went elsewhere.
+    for (const name of this.#isCurrent === null ? this.#unknown : []) {
       throw new StoreError(
         "STORE_CORRUPT",
         `Cannot restore from "${this.#topic}" partition ${this.#partition}: it has rows of store "${name}", but not what that is`,
       );
     }
+  }
+
+  /** A store has gone to another changelog: which one, this database knows where it was there. */
+  #lose(store: string): void {
+    const space = this.#storage.findSpace(store, this.#partition);
+    const other = space === null ? null : this.#storage.changelogOf(space);
+    if (other !== null && other !== this.#topic) return;
+    if (space !== null) this.#storage.forgetSpace(space);
+    if (this.#isCurrent === null) this.#gone.add(store);
   }
 
   #spaceOf(bytes: Uint8Array, start: number, end: number): number {

@@ -208,12 +208,15 @@ export class StateStorage implements RowSink {
 
   /** Deletes all that came from a partition of a changelog. */
   forget(topic: string, partition: number): void {
-    for (const space of this.spacesOf(topic, partition)) {
-      this.#query("DELETE FROM state WHERE space = ?1", [space]);
-      this.#query("DELETE FROM logged_spaces WHERE space = ?1", [space]);
-      this.#query("DELETE FROM spaces WHERE id = ?1", [space]);
-    }
+    for (const space of this.spacesOf(topic, partition)) this.forgetSpace(space);
     this.#query("DELETE FROM checkpoints WHERE topic = ?1 AND part = ?2", [topic, partition]);
+  }
+
+  /** Deletes a space and its rows. */
+  forgetSpace(space: number): void {
+    this.#query("DELETE FROM state WHERE space = ?1", [space]);
+    this.#query("DELETE FROM logged_spaces WHERE space = ?1", [space]);
+    this.#query("DELETE FROM spaces WHERE id = ?1", [space]);
   }
 
   #query<T = void>(sql: string, values: readonly (string | number)[], read?: (row: Statement) => T): T[] {

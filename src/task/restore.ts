@@ -41,6 +41,10 @@ export async function restoreState(options: RestoreOptions): Promise<number | nu
   try {
     return await readOn(options, usableCheckpoint(options));
   } catch (error) {
+    // What was found wrong is to be found again, whenever this is tried again.
+    if (isStreamError(error) && (error.code === "STORE_INCOMPATIBLE" || error.code === "STORE_CORRUPT")) {
+      storage.transaction(() => storage.forget(topic, partition));
+    }
     if (!isStreamError(error) || error.code !== "LOG_POSITION_OUT_OF_RANGE") throw error;
     // Records below the checkpoint's position were deleted: what is here cannot be brought up to date.
     report({ type: "warning", message: `The state of ${task} is built again from the start of its changelog: ${error.message}`, error: null });

@@ -16,23 +16,30 @@ export class TaskChangelog {
   readonly #writer: ChangelogWriter = new ChangelogWriter(this.#encoder);
   /** Stores of which this changelog has said nothing yet. */
   #unsaid: StateStore[] = [];
+  /** Stores that other changelogs, which are still there, lose with the next commit. */
+  readonly #leaving = new Map<string, string[]>();
 
-  constructor(storage: StateStorage, topic: string, partition: number, stores: Iterable<StateStore>) {
+  /** `isThere` tells of changelogs of an app that was parted otherwise. */
+  constructor(storage: StateStorage, topic: string, partition: number, stores: Iterable<StateStore>, isThere: (topic: string) => boolean = () => false) {
     this.topic = topic;
     this.partition = partition;
     this.#storage = storage;
     for (const store of stores) {
       this.#writer.name(store.space, store.spec.name);
-      if (storage.changelogOf(store.space) !== topic) this.#unsaid.push(store);
+      const before = storage.changelogOf(store.space);
+      if (before === topic) continue;
+      this.#unsaid.push(store);
+      if (before === null || !isThere(before) || isShared(store.spec.name)) continue;
+      this.#leaving.set(before, [...this.#leaving.get(before) ?? [], store.spec.name]);
     }
   }
 
-  /** Packs what the stores' next flush writes, as records; null when that is nothing. */
-  say(stores: Iterable<StateStore>, now: number): OutputBatch | null {
+  /** Packs what the stores' next flush writes, as records: first those of this changelog, then, once, what others lose by it; none when that is nothing. */
+  say(stores: Iterable<StateStore>, now: number): OutputBatch[] {
     this.#changes.reset();
     this.#encoder.reset();
     for (const store of stores) store.flush(this.#changes);
-    if (this.#changes.count === 0) return null;
+    if (this.#changes.count === 0) return [];
     this.#writer.now = now;
     for (const { space, spec } of this.#unsaid) {
       this.#writer.space(spec.name, spec.fingerprint);
@@ -40,7 +47,17 @@ export class TaskChangelog {
       if (this.#storage.changelogOf(space) !== null) this.#storage.writeTo(space, this.#writer);
     }
     this.#changes.writeTo(this.#writer);
-    return { topic: this.topic, partition: this.partition, encoder: this.#encoder };
+    const { partition } = this;
+    return [
+      { topic: this.topic, partition, encoder: this.#encoder },
+      ...[...this.#leaving].map(([topic, names]) => {
+        const encoder = new BatchEncoder();
+        const writer = new ChangelogWriter(encoder);
+        writer.now = now;
+        for (const name of names) writer.space(name, null);
+        return { topic, partition, encoder };
+      }),
+    ];
   }
 
   /** Writes what was said into the database; inside of a transaction. `position`: behind the last of its records. */
@@ -53,6 +70,13 @@ export class TaskChangelog {
 
   /** What was said last is in the log and in the database. */
   committed(): void {
-    if (this.#changes.count > 0) this.#unsaid = [];
+    if (this.#changes.count === 0) return;
+    this.#unsaid = [];
+    this.#leaving.clear();
   }
+}
+
+/** Pending records and clocks: of a part that is parted each new one takes its own. */
+function isShared(store: string): boolean {
+  return store.endsWith("#pending") || store.endsWith("#clocks");
 }

@@ -158,7 +158,8 @@ export class Task implements Stamp {
       openStore: (spec) => this.store(spec),
     });
     this.#checkpoint.restore(options.formerNames);
-    this.#changelog = options.changelog === null ? null : new TaskChangelog(options.storage, options.changelog, partition, this.#stores.values());
+    const isThere = (topic: string): boolean => partition < (options.log.partitionsOf(topic) ?? 0);
+    this.#changelog = options.changelog === null ? null : new TaskChangelog(options.storage, options.changelog, partition, this.#stores.values(), isThere);
   }
 
   // ── What a step of the worker asks for ─────────────────────────────────────────────────────────────────────────────
@@ -304,9 +305,9 @@ export class Task implements Stamp {
     for (const store of this.#stores.values()) store.flush();
   }
 
-  /** What the commit says of its state, on a log that does not hold it; null when that is nothing. */
-  sayState(): OutputBatch | null {
-    return this.#changelog?.say(this.#stores.values(), this.#runtime.now()) ?? null;
+  /** What the commit says of its state, on a log that does not hold it; none when that is nothing. */
+  sayState(): OutputBatch[] {
+    return this.#changelog?.say(this.#stores.values(), this.#runtime.now()) ?? [];
   }
 
   /** Writes the state that was said; inside of a transaction. `positions`: behind the last record that the commit wrote to each changelog. */

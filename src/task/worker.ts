@@ -719,10 +719,10 @@ export class Worker {
     const positions: CommittedPosition[] = [];
     const changelog: OutputBatch[] = [];
     for (const task of tasks) {
-      const state = this.#hasChangelogs ? task.sayState() : null;
-      if (state !== null) changelog.push(state);
+      const state = this.#hasChangelogs ? task.sayState() : [];
+      changelog.push(...state);
       const moved = task.positions();
-      positions.push(...(moved.length === 0 && state !== null ? [task.anchor] : moved));
+      positions.push(...(moved.length === 0 && state.length > 0 ? [task.anchor] : moved));
     }
     const outputs = this.#outputs.batches();
     if (this.#hasChangelogs && positions.length === 0 && outputs.length > 0 && tasks.length > 0) positions.push(tasks[0]!.anchor);

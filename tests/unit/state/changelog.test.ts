@@ -61,14 +61,14 @@ function compacted(records: readonly Said[]): Said[] {
   return records.filter(({ key }, index) => last.get(toHex(key)) === index);
 }
 
-async function replayed(records: readonly Said[]): Promise<string[]> {
+async function replayed(records: readonly Said[], isCurrent: ((topic: string) => boolean) | null = null): Promise<string[]> {
   const { database, storage } = await fresh();
   const encoder = new BatchEncoder();
   for (const { key, value } of records) encoder.append(1, key, value, null);
   const bytes = encoder.seal(0);
   const cursor = new RecordCursor();
   cursor.open(bytes, 0, bytes.length, 0);
-  const reader = new ChangelogReader(storage, TOPIC, 3);
+  const reader = new ChangelogReader(storage, TOPIC, 3, isCurrent);
   storage.transaction(() => {
     while (cursor.next()) reader.apply(cursor);
     reader.end();
@@ -105,8 +105,8 @@ test(`F14 F16 what is said of state gives its rows back, also compacted, seed ${
       const changelog = new TaskChangelog(storage, TOPIC, 3, stores);
       const said: Said[] = [];
       const commit = (): void => {
-        const batch = changelog.say(stores, 1_000);
-        if (batch === null) return;
+        const [batch] = changelog.say(stores, 1_000);
+        if (batch === undefined) return;
         said.push(...recordsOf(batch.encoder));
         storage.transaction(() => changelog.apply(said.length, 2_000));
         for (const store of stores) store.committed();
@@ -175,6 +175,21 @@ test("F31 a changelog that is written no more gives the stores that no other has
   expect(() => read("older")).toThrow('store "here": it is in changelogs "older" and "old", of which the app writes neither any more');
   expect(rowsOf(database)).toEqual(["elsewhere/3/kind/0/6B/02", "here/3/kind/0/6B/01"]);
   database.close();
+});
+
+test("F31 a store that went to another changelog is told of where it is missed; in one that is written no more it is left out, also when compaction took word of it", async () => {
+  const encoder = new BatchEncoder();
+  const writer = new ChangelogWriter(encoder);
+  writer.name(7, "n");
+  writer.space("n", "kind");
+  writer.put(7, 0, "k", new Uint8Array([1]));
+  writer.space("n", null);
+  const said = recordsOf(encoder);
+
+  for (const [records, failure] of [[said, "STORE_INCOMPATIBLE"], [compacted(said), "STORE_INCOMPATIBLE"], [said.slice(1, 2), "STORE_CORRUPT"]] as const) {
+    expect(await replayed(records).then(() => null, (error: unknown) => isStreamError(error) ? error.code : error)).toBe(failure);
+    expect(await replayed(records, () => false)).toEqual([]);
+  }
 });
 
 test("a record of a changelog lies as it did: version, kind, store, time, key", () => {

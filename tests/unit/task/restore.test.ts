@@ -327,6 +327,38 @@ function countingTwo(isMerged: boolean): App {
   return app;
 }
 
+describe("F31 F14 parts that were merged, and parted again", () => {
+  async function round(driver: Rig, isMerged: boolean, counts: readonly number[]): Promise<void> {
+    const stand = await built(driver, countingTwo(isMerged));
+    for (const topic of ["in", "other"]) await stand.append(topic, [{ key: "k", value: "1" }]);
+    await stand.drain();
+    for (const topic of ["n-counts", "m-counts"]) expect(valuesOf(driver.log, topic)).toEqual(counts as number[]);
+    await kill(stand);
+  }
+
+  test("on the disk they had they go on, and from then on on any", async () => {
+    const driver = rig();
+    await round(driver, false, [1]);
+    await round(driver, true, [1, 2]);
+    await round(driver, false, [1, 2, 3]);
+    driver.disk = memoryDisk();
+    await round(driver, false, [1, 2, 3, 4]);
+  });
+
+  test("on an empty disk they don't begin with what they had before they were merged", async () => {
+    const driver = rig();
+    await round(driver, false, [1]);
+    await round(driver, true, [1, 2]);
+    driver.disk = memoryDisk();
+    // Nor when it is tried again.
+    for (let tries = 0; tries < 2; tries++) {
+      const failure = await built(driver, countingTwo(false)).then(() => null, (error: unknown) => error);
+      expect(failure).toMatchObject({ code: "STORE_INCOMPATIBLE", message: expect.stringContaining("another version of the app has taken store") });
+    }
+    await round(driver, true, [1, 2, 3]);
+  });
+});
+
 describe("F31 F14 an app whose parts were merged or parted, on an empty disk", () => {
   for (const [name, before, after] of [["merged", false, true], ["parted", true, false]] as const) {
     test(`${name}: it takes its state from the changelogs it had then, and from its own the next time`, async () => {
