@@ -426,12 +426,13 @@ export class Worker {
         this.#commitTrouble = `tasks cannot be restored: ${messageOf(error)}`;
         this.#observer({ type: "logUnavailable", log: this.#log.name, error: errorFacts(error), retryAfterMs });
         await new Promise<void>((resolve) => {
-          const timer = this.#runtime.setTimer(resolve, retryAfterMs);
-          const off = this.#onChange(() => {
+          const go = (): void => {
             off();
             timer.cancel();
             resolve();
-          });
+          };
+          const timer = this.#runtime.setTimer(go, retryAfterMs);
+          const off = this.#onChange(go);
         });
         if (this.#state === "stopped" || this.#state === "failed") return;
         this.#commitTrouble = null;
