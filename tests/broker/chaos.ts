@@ -138,6 +138,8 @@ class Run {
   readonly #slots: Slot[];
   readonly #underWay = new Set<Promise<void>>();
   #isBrokerBusy = false;
+  /** Not longer ago than a start may take. */
+  #wasBrokerAway = false;
   #isOver = false;
 
   constructor(options: ChaosOptions, name: string, random: () => number) {
@@ -182,10 +184,16 @@ class Run {
     const slot = this.#slots[index]!;
     const program = spawnProgram(runtime, fixture, [this.#name, job, broker.bootstrap, client, guarantee, sessionTimeout, `${directory}/worker-${index}`]);
     slot.program = program;
-    slot.hasStarted = program.line();
     slot.isExpected = false;
+    let works = false;
+    slot.hasStarted = program.line().then((line) => (works = line !== null));
     void program.exited.then(({ code, signal }) => {
       if (slot.isExpected || slot.program !== program) return;
+      // One that is started while its broker is away gives up after a while, and says so.
+      if (!works && this.#wasBrokerAway) {
+        this.#say(`worker ${index} could not start`);
+        return this.#isOver ? undefined : this.#start(index);
+      }
       this.wrong.push(`worker ${index} ended by itself with ${code ?? signal}: ${program.stderr().trim().slice(-2_000)}`);
       this.#say(`worker ${index} ended by itself with ${code ?? signal}`);
       if (!this.#isOver) this.#start(index);
@@ -220,7 +228,7 @@ class Run {
   async #hitBroker(fault: Fault): Promise<void> {
     const { broker, pauseMs } = this.#options;
     while (this.#isBrokerBusy) await sleep(SLICE_MS);
-    this.#isBrokerBusy = true;
+    this.#isBrokerBusy = this.#wasBrokerAway = true;
     try {
       this.#say(fault);
       if (fault === "killBroker") {
@@ -235,6 +243,7 @@ class Run {
       this.#say(`the broker is back from ${fault}`);
     } finally {
       this.#isBrokerBusy = false;
+      setTimeout(() => (this.#wasBrokerAway = this.#isBrokerBusy), 5_000).unref();
     }
   }
 

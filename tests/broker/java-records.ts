@@ -1,7 +1,8 @@
 /** A broker's content by the Java client: what a test says of it then does not come from the code under test. Needs a JDK. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { createInterface } from "node:readline";
 import { delimiter } from "node:path";
+import process from "node:process";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { tempDirectory } from "../shim/temp.ts";
 import type { Records, Standing } from "./records.ts";
@@ -44,6 +45,9 @@ function start({ classPath, brokers }: JavaSide, command: string, args: readonly
   ], {
     stdio: ["pipe", "pipe", "pipe"],
   });
+  const end = (): void => void child.kill("SIGKILL");
+  process.on("exit", end);
+  child.once("close", () => process.off("exit", end));
   let errors = "";
   child.stderr!.setEncoding("utf8").on("data", (text: string) => (errors += text));
   const exited = new Promise<void>((resolve, reject) => {
