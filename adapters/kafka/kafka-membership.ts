@@ -2,7 +2,7 @@
  * A member of a consumer group, as the log shows it: the client tells it what it owns, and it tells the listener. What a listener throws stays here: one that fails in `assigned` is out, one
  * that fails in `revoked` loses its partitions all the same.
  */
-import { messageOf } from "../../src/base/errors.ts";
+import { DefinitionError, FencedError, messageOf } from "../../src/base/errors.ts";
 import { listenerFailed } from "../../src/log/failure.ts";
 import type { AssignmentListener, Membership } from "../../src/log/log.ts";
 import type { TopicPartition } from "../../src/record/record.ts";
@@ -134,7 +134,7 @@ export class KafkaMembership implements Membership {
     if (this.#isOut) return;
     this.#isOut = true;
     try {
-      this.#listener.out?.(error);
+      this.#listener.out?.(asSetting(error));
     } catch (thrown) {
       this.#host.warn(`[kafka] Listener of member "${this.memberId}" failed in out: ${messageOf(thrown)}`, thrown);
     }
@@ -148,4 +148,9 @@ export class KafkaMembership implements Membership {
       this.#host.warn(`[kafka] Listener of member "${this.memberId}" failed in lost: ${messageOf(thrown)}`, thrown);
     }
   }
+}
+
+/** Two workers have one id: whoever starts the one that was put out again puts the other one out, so that nothing but another id helps. */
+function asSetting(error: unknown): unknown {
+  return error instanceof FencedError ? new DefinitionError(error.message, { code: "CONFIG_INVALID", details: error.details, cause: error }) : error;
 }

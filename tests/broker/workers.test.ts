@@ -51,7 +51,9 @@ async function wrongCounts(content: Records, name: string): Promise<readonly str
   return [...keys].flatMap((key) => {
     const counts = said.get(key) ?? [];
     const isRight = counts.length === wanted.get(key) && counts.every((count, index) => count === index + 1);
-    return isRight ? [] : [`${key}: ${wanted.get(key) ?? 0} records, counts ${counts.slice(0, 5).join(" ")} … ${counts.slice(-5).join(" ")} (${counts.length})`];
+    return isRight
+      ? []
+      : [`${key}: ${wanted.get(key) ?? 0} records, counts ${counts.slice(0, 5).join(" ")} … ${counts.slice(-5).join(" ")} (${counts.length})`];
   });
 }
 
@@ -94,5 +96,47 @@ brokerTest("F01 F12 two workers of millrace run count each record once, one of t
     program.kill("SIGKILL");
     await content.close();
     directory.remove();
+  }
+});
+
+brokerTest("F06 a worker that stood still while another with its id took its place says why and ends, and does not put that one out in turn", async () => {
+  const { bootstrap, prefix } = await testBroker();
+  const name = `${prefix()}twins`;
+  const directories = [tempDirectory(), tempDirectory()];
+  const content = await ownRecords(bootstrap);
+  await content.create(PARTITIONS, [`${name}-in`, `${name}-out`]);
+  const programs = directories.map(() => null as Program | null);
+  const start = async (index: number): Promise<{ readonly program: Program; readonly processId: number }> => {
+    const program = programs[index] = spawnProgram("self", command, ["run", fixture, "--port", "0", "--dir", directories[index]!.path, "--json"], {
+      env: { MILLRACE_FIXTURE_NAME: name, MILLRACE_FIXTURE_BROKERS: bootstrap },
+    });
+    return { program, processId: (await standing(program)).processId };
+  };
+  try {
+    const loader = content.load(`${name}-in`);
+    let made = 0;
+    const write = (records: number): Promise<void> =>
+      loader.write(Array.from({ length: records }, () => ({ at: Date.UTC(2026, 0, 1), key: `key-${made % KEYS}`, value: String(made++), partition: null })));
+
+    const first = await start(0);
+    await write(3_000);
+    process.kill(first.processId, "SIGSTOP");
+    const second = await start(1);
+    await write(3_000);
+    process.kill(first.processId, "SIGCONT");
+    const { code } = await first.program.exited;
+    await write(1_000);
+    await loader.end();
+    const left = await awaitConsumed(content, name, `${name}-in`, CONSUMED_MS);
+    const wrong = await wrongCounts(content, name);
+    second.program.kill("SIGTERM");
+    const ended = await second.program.exited;
+
+    expect({ code, left, wrong, ended: ended.code }).toEqual({ code: 2, left: null, wrong: [], ended: 0 });
+    expect(first.program.stderr()).toContain("another one joined under its instance id");
+  } finally {
+    for (const program of programs) program?.kill("SIGKILL");
+    await content.close();
+    for (const directory of directories) directory.remove();
   }
 });
