@@ -81,6 +81,8 @@ async function runJob(job) {
         const figures = await measure(contender.at({ name, input, output, taken: lines.length, results }), lines.length);
         const said = new Map();
         await content.dump(output, ({ key, value }) => said.has(key) ? said.get(key).push(value) : said.set(key, [value]));
+        // A commit that a busy machine makes fail is done again; all results of a job differ from each other.
+        const repeated = contender.mayRepeat ? withoutRepeated(said) : 0;
         const difference = differenceOf(job, expected, said);
         if (difference !== null) throw new Error(`its output is wrong: ${difference}`);
         if (!measured.has(contender)) measured.set(contender, []);
@@ -115,6 +117,7 @@ function contendersOf(job) {
             id: `${runtime} millrace ${client} ${guarantee} ${commits}`,
             runtime,
             client,
+            mayRepeat: guarantee === "at-least-once",
             at: programOf(runtime, job, "millrace.ts", ({ name }) => [client, guarantee, commits, join(directory, name)]),
           });
         }
@@ -126,6 +129,7 @@ function contendersOf(job) {
       made.push({
         id: `kafka-streams ${guarantee}`,
         isStreams: true,
+        mayRepeat: guarantee === "at_least_once",
         at: ({ name, input, output, taken, results }) => ({
           name,
           command: java,
@@ -161,6 +165,17 @@ function programOf(runtime, job, file, more) {
     command: join(binaries, runtime),
     args: [...flags, path, job, broker.bootstrap, run.name, run.input, run.output, run.taken, run.results, ...more(run)].map(String),
   });
+}
+
+/** Leaves the first of each; the number of the others. */
+function withoutRepeated(said) {
+  let repeated = 0;
+  for (const [key, values] of said) {
+    const once = [...new Set(values)];
+    repeated += values.length - once.length;
+    said.set(key, once);
+  }
+  return repeated;
 }
 
 /** A Markdown table: medians, and ratios of the steady figures. */
