@@ -140,9 +140,10 @@ describe("native client: groups", () => {
     const both = [0, 1].map((partition) => ({ topic: source, partition }));
     expect(await other.committed(`${prefix}g`, both)).toEqual([{ topic: source, partition: 1, position: 4 }]);
 
+    const share = two.assigned[0]!.partition;
     await one.leave();
     await second.until(3);
-    expect(second.heard.slice(1)).toEqual([`revoked ${two.assigned.length === 2 ? second.heard[1]!.split(" ")[1] : ""}`, "assigned 0 1"]);
+    expect(second.heard).toEqual([`assigned ${share}`, `revoked ${share}`, "assigned 0 1"]);
     expect([one.assigned, await codeOf(client.commitPositions(one, [{ ...both[0]!, position: 9 }]))]).toEqual([[], "FENCED"]);
   });
 
@@ -257,7 +258,6 @@ describe("native client: reading", () => {
 
   nativeTest("L3 keys, values, headers and timestamps come back as they went in", async ({ client, topic }) => {
     const source = await topic("in");
-    await client.deleteRecords([]);
     const encoder = new BatchEncoder();
     const bytes = Uint8Array.from({ length: 256 }, (_, index) => index);
     encoder.append(1, null, null, [{ name: "b", value: bytes }, { name: "a", value: "" }, { name: "b", value: "2" }, { name: "__proto__", value: "p" }]);

@@ -131,7 +131,8 @@ export class NativeMember implements GroupMember {
   hold(positions: readonly CommittedPosition[]): MemberHold {
     const epoch = this.#epoch;
     const check = (): void => {
-      // Between a loss and our `unassign`, librdkafka has no member id and generation any more, and a commit with neither is one that brokers take from anyone.
+      // Between a loss and our `unassign`, librdkafka has no member id and generation any more, and brokers take a commit with neither from anyone. A loss in the middle of `revoked` it does
+      // not even tell; then it is the instance id, which goes with each commit, that makes the broker look.
       if (this.#isOut || this.#epoch !== epoch || !this.#consumer.isConnected() || this.#consumer.assignmentLost()) {
         throw this.#fenced("is not in the group any more, or lost its partitions");
       }
