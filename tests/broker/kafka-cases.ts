@@ -1,5 +1,5 @@
 /** What Kafka can do to a log, as cases for both clients: aborted transactions, predecessors that are not dead, rebalances, records that are too large. */
-import type { Membership } from "../../src/log/log.ts";
+import type { Log, Membership } from "../../src/log/log.ts";
 import { check, checkEqual } from "../../src/testing/conformance/cases.ts";
 import type { Case } from "../../src/testing/conformance/cases.ts";
 import { commitDurably, listener, member, output, refusal, texts, topicSpec, unit, valuesOf } from "../../src/testing/conformance/log-subject.ts";
