@@ -109,7 +109,7 @@ export async function chaosRun(options: ChaosOptions): Promise<ChaosResult> {
   const drainingAt = performance.now();
   const left = await awaitConsumed(content, name, `${name}-in`, options.drainMs);
   const drainedMs = Math.round(performance.now() - drainingAt);
-  if (left !== null) run.wrong.push(`not all was processed within ${options.drainMs} ms: ${left}`);
+  if (left !== null) run.wrong.push(`not all was processed within ${options.drainMs} ms: ${left}`, ...run.complaints());
   await run.stopAll();
 
   const verdict = verdictOn(job, options.guarantee === "exactly-once");
@@ -171,6 +171,11 @@ class Run {
   /** Fulfils when no fault is under way. */
   async settled(): Promise<void> {
     while (this.#underWay.size > 0) await Promise.all(this.#underWay);
+  }
+
+  /** The last that each worker has complained of. */
+  complaints(): readonly string[] {
+    return this.#slots.map(({ program }, index) => `worker ${index} says: ${program?.stderr().trim().slice(-3_000)}`);
   }
 
   /** SIGTERM to all; each must end in order. */
