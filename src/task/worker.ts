@@ -298,6 +298,11 @@ export class Worker {
         this.#observer({ type: "warning", message, error: null });
       }
       if (this.#state !== "failed") await this.commit();
+    } catch (error) {
+      // Whoever has lost its partitions has nothing left to commit: they are another's, who begins from what is committed.
+      if (!(error instanceof FencedError)) throw error;
+      const message = "The last commit was refused: another worker has the partitions, and does again what was not committed";
+      this.#observer({ type: "warning", message, error: errorFacts(error) });
     } finally {
       this.#state = "stopped";
       this.#changed();

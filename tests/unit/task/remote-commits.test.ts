@@ -125,6 +125,19 @@ test("a worker that was refused a commit, and has no partitions after that, is w
   await stand.engine.worker.stop(0);
 });
 
+test("F30 a worker that has lost its partitions stops in order: it has nothing left to commit", async () => {
+  const log = new HeardLog(memoryLog(runtime));
+  const stand = await open(closing(), { runtime, driver: driverOf(log) });
+  await stand.engine.worker.whenBuilt();
+  await stand.append("in", [{ key: "k", value: "1", timestamp: START }]);
+  await stand.settle();
+
+  log.failure = new FencedError("[memory] the group has moved on");
+  await stand.engine.worker.stop(0);
+
+  expect([stand.engine.worker.state, log.failure]).toEqual(["stopped", null]);
+});
+
 test("F13 commits that were refused in one rebalance after the other don't keep a worker from what it is assigned then", async () => {
   const log = new HeardLog(memoryLog(runtime));
   const stand = await open(closing(), { runtime, driver: driverOf(log), worker: { commitIntervalMs: 100 } });
