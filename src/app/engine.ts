@@ -37,9 +37,6 @@ export interface EngineOptions {
   readonly worker: Partial<WorkerOptions>;
 }
 
-/** A handler that is under way for longer makes the app degraded. */
-const STUCK_MS = 30_000;
-
 const RESTORING = "tasks are being restored";
 const MOVING = "its group is sharing out partitions: none are here";
 
@@ -192,20 +189,18 @@ export class Engine {
   #workingHealth(base: Pick<HealthReport, "tasks" | "ready">): HealthReport {
     const { worker } = this;
     const waiting = worker.isMoving ? MOVING : base.tasks.some(({ status }) => status === "restoring") ? RESTORING : null;
-    const trouble = worker.commitTrouble ?? this.#stuckHandler() ?? waiting;
+    const trouble = worker.commitTrouble ?? this.#standstill() ?? waiting;
     return trouble === null ? { ...base, status: "ok", live: true } : { ...base, status: "degraded", reason: trouble, live: true };
   }
 
-  #stuckHandler(): string | null {
-    for (const task of this.worker.tasks) {
-      const longest = task.longestRunning();
-      if (longest === null || longest.ageMs < STUCK_MS) continue;
-      const { topic, partition, position } = longest.record;
-      return `step "${longest.step}" has worked on record ${topic}-${partition}@${position} for ${
-        Math.round(longest.ageMs / 1_000)
-      } s: its promise has not settled`;
-    }
-    return null;
+  #standstill(): string | null {
+    const found = this.worker.standstill;
+    if (found === null) return null;
+    const { step, record: { topic, partition, position } } = found;
+    const seconds = Math.round(found.ageMs / 1_000);
+    return step === null
+      ? `task ${found.task.id} has been given nothing of ${topic}-${partition} from position ${position} on for ${seconds} s, though there is more, or nobody knows`
+      : `step "${step}" has worked on record ${topic}-${partition}@${position} for ${seconds} s: its promise has not settled`;
   }
 
   #host(): HttpHost {

@@ -52,6 +52,16 @@ export class Watchdog {
     return found.filter(({ ageMs }) => ageMs >= restartAfterMs);
   }
 
+  /** What has stood still longest, and long enough to be named; null: nothing has. */
+  worst(tasks: readonly Task[], now: number): Standstill | null {
+    let worst: Standstill | null = null;
+    for (const task of tasks) {
+      const found = this.#standstill(task, now);
+      if (found !== null && found.ageMs >= this.#options.namedAfterMs && (worst === null || found.ageMs > worst.ageMs)) worst = found;
+    }
+    return worst;
+  }
+
   /** Monotonic ms at which looking again may find something; Infinity: nothing stands still. */
   nextAt(tasks: readonly Task[], now: number): number {
     const { namedAfterMs, restartAfterMs } = this.#options;

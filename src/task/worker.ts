@@ -25,7 +25,7 @@ import { restoreState } from "./restore.ts";
 import { letterTopic } from "./letter-topics.ts";
 import { WorkerStats } from "./stats.ts";
 import { Task } from "./task.ts";
-import { Watchdog } from "./watchdog.ts";
+import { type Standstill, Watchdog } from "./watchdog.ts";
 
 /** How a worker is set up. */
 export interface WorkerOptions {
@@ -196,6 +196,11 @@ export class Worker {
     return this.#commitTrouble;
   }
 
+  /** What keeps a task that does not move, once that is worth a word; null: all of them do. */
+  get standstill(): Standstill | null {
+    return this.#watchdog.worst(this.#tasks, this.#runtime.monotonic());
+  }
+
   /** Its partitions were taken, and which it gets has not been told. */
   get isMoving(): boolean {
     return this.#isMoving;
@@ -300,7 +305,7 @@ export class Worker {
       if (this.#state !== "failed") await this.commit();
     } catch (error) {
       // Whoever has lost its partitions has nothing left to commit: they are another's, who begins from what is committed.
-      if (!(error instanceof FencedError)) throw error;
+      if (!isStreamError(error) || error.code !== "FENCED") throw error;
       const message = "The last commit was refused: another worker has the partitions, and does again what was not committed";
       this.#observer({ type: "warning", message, error: errorFacts(error) });
     } finally {
