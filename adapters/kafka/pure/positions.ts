@@ -8,7 +8,7 @@ import { byTopic } from "./by-topic.ts";
 import type { Cluster } from "./cluster.ts";
 import type { CommitIdentity } from "./member.ts";
 import { offsetCommitV8, offsetFetchV8 } from "./platformatic.ts";
-import type { Connection } from "./platformatic.ts";
+import type { Connection, txnOffsetCommitV3 } from "./platformatic.ts";
 
 /** What the group has committed, transactions under way waited for; partitions without a position are left out. */
 export function fetchPositions(cluster: Cluster, group: string, partitions: readonly TopicPartition[]): Promise<readonly CommittedPosition[]> {
@@ -31,12 +31,9 @@ export function fetchPositions(cluster: Cluster, group: string, partitions: read
   });
 }
 
-/** Commits positions as the member it is now; `FencedError` when the group has moved on. */
-export function commitPositions(cluster: Cluster, identity: CommitIdentity, positions: readonly CommittedPosition[]): Promise<void> {
-  if (positions.length === 0) return Promise.resolve();
-  const { group, memberId, generationId, instanceId } = identity;
-  const what = `commit positions of group "${group}"`;
-  const topics = byTopic(positions).map(([name, some]) => ({
+/** Positions as requests have them, with a transaction or without. */
+export function offsetsOf(positions: readonly CommittedPosition[]): Parameters<typeof txnOffsetCommitV3.api.async>[8] {
+  return byTopic(positions).map(([name, some]) => ({
     name,
     partitions: some.map(({ partition, position }) => ({
       partitionIndex: partition,
@@ -45,6 +42,14 @@ export function commitPositions(cluster: Cluster, identity: CommitIdentity, posi
       committedMetadata: null,
     })),
   }));
+}
+
+/** Commits positions as the member it is now; `FencedError` when the group has moved on. */
+export function commitPositions(cluster: Cluster, identity: CommitIdentity, positions: readonly CommittedPosition[]): Promise<void> {
+  if (positions.length === 0) return Promise.resolve();
+  const { group, memberId, generationId, instanceId } = identity;
+  const what = `commit positions of group "${group}"`;
+  const topics = offsetsOf(positions);
   return onCoordinator(cluster, group, what, async (ask) => {
     const answer = await ask((connection) => withCodes(offsetCommitV8.api.async(connection, group, generationId, memberId, instanceId, topics)));
     const codes = answer.topics.flatMap(({ partitions }) => partitions).flatMap(({ errorCode }) => errorCode === 0 ? [] : [errorCode]);

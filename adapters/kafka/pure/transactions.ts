@@ -18,6 +18,7 @@ import type { CommitIdentity } from "./member.ts";
 import { partsOf, writeParts } from "./partition-writes.ts";
 import type { Part } from "./partition-writes.ts";
 import { initProducer, SEQUENCES } from "./producer.ts";
+import { offsetsOf } from "./positions.ts";
 import type { Producer } from "./producer.ts";
 import { addOffsetsToTxnV3, addPartitionsToTxnV3, endTxnV3, txnOffsetCommitV3 } from "./platformatic.ts";
 import type { Connection } from "./platformatic.ts";
@@ -280,16 +281,4 @@ function check(codes: readonly { readonly code: number; readonly at: string }[])
   const worst = errors.find(({ code, error }) => code !== OPERATION_NOT_ATTEMPTED && !isRetriable(error)) ??
     errors.find(({ code }) => code !== OPERATION_NOT_ATTEMPTED);
   throw (worst ?? errors[0]!).error;
-}
-
-function offsetsOf(positions: readonly CommittedPosition[]): Parameters<typeof txnOffsetCommitV3.api.async>[8] {
-  return byTopic(positions).map(([name, some]) => ({
-    name,
-    partitions: some.map(({ partition, position }) => ({
-      partitionIndex: partition,
-      committedOffset: BigInt(position),
-      committedLeaderEpoch: -1,
-      committedMetadata: null,
-    })),
-  }));
 }
