@@ -1,4 +1,4 @@
-/** Reads the app's features over HTTP, as any client would: to show them, and to hold them against the sender's book. */
+/** Reads the app's features over HTTP, the way a client does: to show them, and to hold them against the sender's book. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Ledger } from "./ledger.ts";
 
