@@ -14,17 +14,17 @@ import type { Runtime, Timer } from "../runtime/runtime.ts";
 import { StateStorage } from "../state/storage.ts";
 import type { Database } from "../sqlite/database.ts";
 import type { Budget, Policy, TopicDefinition } from "../topology/node.ts";
-import { changelogName, formerChangelogNames } from "../topology/changelog-name.ts";
+import { changelogName } from "../topology/changelog-name.ts";
 import { partitionCounts, type SubTopology, type Topology } from "../topology/topology.ts";
 import { Input } from "./input.ts";
 import { InputClock } from "./input-clock.ts";
 import { Outputs } from "./outputs.ts";
 import { formerNames } from "./pending.ts";
 import { defaultPolicy } from "./policy.ts";
-import { restoreState } from "./restore.ts";
 import { letterTopic } from "./letter-topics.ts";
 import { WorkerStats } from "./stats.ts";
 import { Task } from "./task.ts";
+import { type MissingTask, TaskRestore } from "./task-restore.ts";
 import { type Standstill, Watchdog } from "./watchdog.ts";
 
 /** How a worker is set up. */
@@ -94,7 +94,8 @@ export class Worker {
   readonly #partitions: ReadonlyMap<string, number>;
   readonly #storage: StateStorage;
   readonly #database: Database | null;
-  readonly #hasChangelogs: boolean;
+  /** null: the log holds the state, or it is as volatile as the log. */
+  readonly #restore: TaskRestore | null;
   readonly #letters = new Map<string, TopicDefinition>();
   #outputs: Outputs;
   #tasks: Task[] = [];
@@ -142,8 +143,11 @@ export class Worker {
     const database = options.log.database ?? options.database ?? null;
     assert(database !== null, "a log without state needs a database beside it");
     this.#database = options.log.capabilities.holdsState ? null : database;
-    this.#hasChangelogs = hasChangelogs(options);
-    this.#storage = new StateStorage(database);
+    const storage = this.#storage = new StateStorage(database);
+    const { topology, log, runtime } = options;
+    this.#restore = hasChangelogs(options)
+      ? new TaskRestore({ topology, log, runtime, storage, report: this.#observer, onChange: (fn) => this.#onChange(fn) })
+      : null;
     this.#outputs = new Outputs((topic) => this.#partitionsOf(topic));
     const { stuckNamedAfterMs = 30_000, stuckRestartAfterMs = 300_000 } = options;
     this.#watchdog = new Watchdog({ namedAfterMs: stuckNamedAfterMs, restartAfterMs: stuckRestartAfterMs, report: this.#observer });
@@ -452,20 +456,21 @@ export class Worker {
 
   async #buildMissing(): Promise<void> {
     const assignments = this.#assignments;
+    const restore = this.#restore;
     const missing = this.#missing();
     if (missing.length === 0) return;
     const partitions = missing.flatMap(({ sub, partition }) => this.#inputsOf(sub, partition));
     const committed = new Map((await this.#log.committed(this.#topology.app, partitions)).map((at) => [placeOf(at), at.position]));
     // Only now: the ends of changelogs must cover what those positions stand for.
-    const topics = [...partitions.map(({ topic }) => topic), ...missing.flatMap(({ sub }) => this.#changelogOf(sub) ?? [])];
+    const topics = [...partitions.map(({ topic }) => topic), ...(restore === null ? [] : missing.map(({ sub }) => restore.changelogOf(sub)))];
     const described = new Map((await this.#log.describe([...new Set(topics)])).map((at) => [placeOf(at), at]));
     const isWanted = (): boolean => this.#assignments === assignments && this.#state !== "stopped" && this.#state !== "failed";
     const startedAt = this.#runtime.monotonic();
     const positionOf = (partition: number) => (topic: string): number | null => committed.get(placeOf({ topic, partition })) ?? null;
     const restores = missing.map(async ({ sub, partition }) => {
-      const changelog = this.#changelogOf(sub);
-      if (changelog === null || !isWanted()) return isWanted() ? 0 : null;
-      return await this.#restore(sub, partition, described.get(placeOf({ topic: changelog, partition }))!, isWanted);
+      if (!isWanted()) return null;
+      if (restore === null) return 0;
+      return await restore.own({ sub, partition }, described.get(placeOf({ topic: restore.changelogOf(sub), partition }))!, isWanted);
     });
     // What another task has restored from a changelog of its own is not to be had from a former one: those come last, one after the other.
     let former: Promise<unknown> = Promise.allSettled(restores);
@@ -474,8 +479,8 @@ export class Worker {
       if (restored === null || !isWanted()) return;
       const position = positionOf(partition);
       let restoredRecords = restored;
-      if (this.#beginsEmpty(sub, partition, position)) {
-        const turn = former.then(() => this.#restoreFormer(sub, partition, isWanted));
+      if (restore !== null && restore.beginsEmpty({ sub, partition }, position)) {
+        const turn = former.then(() => restore.former({ sub, partition }, isWanted));
         former = turn.catch(() => {});
         const found = await turn;
         if (found === null || !isWanted()) return;
@@ -495,69 +500,13 @@ export class Worker {
     if (failed !== undefined) throw failed.reason;
   }
 
-  #missing(): { readonly sub: SubTopology; readonly partition: number }[] {
+  #missing(): MissingTask[] {
     const wanted = this.#topology.subTopologies.flatMap((sub) => this.#partitionNumbers(sub).map((partition) => ({ sub, partition })));
     return wanted.filter(({ sub, partition }) => !this.#tasks.some((task) => task.name === sub.name && task.partition === partition));
   }
 
-  /** Brings the state of a task up to date; null when it is not wanted any more. */
-  async #restore(sub: SubTopology, partition: number, changelog: PartitionInfo, isWanted: () => boolean, isFormer: boolean = false): Promise<number | null> {
-    const current = isFormer ? new Set(this.#topology.subTopologies.map((each) => this.#changelogOf(each))) : null;
-    return await restoreState({
-      task: `${sub.name}/${partition}`,
-      changelog,
-      log: this.#log,
-      runtime: this.#runtime,
-      storage: this.#storage,
-      isCurrent: current === null ? null : (topic) => current.has(topic),
-      report: this.#observer,
-      isWanted,
-      onChange: (fn) => this.#onChange(fn),
-    });
-  }
-
-  /**
-   * Whether nothing was ever said of the state of a task whose inputs were read before. Throws where it is the other way round: every commit of state says a position, so where there is none,
-   * the group has forgotten it, and what is in the state would be counted again.
-   */
-  #beginsEmpty(sub: SubTopology, partition: number, position: (topic: string) => number | null): boolean {
-    const changelog = this.#changelogOf(sub);
-    if (changelog === null) return false;
-    const isEmpty = this.#storage.spacesOf(changelog, partition).length === 0;
-    if (isEmpty || sub.reads.some((topic) => position(topic.name) !== null)) return isEmpty && sub.reads.some((topic) => (position(topic.name) ?? 0) > 0);
-    const inputs = this.#inputsOf(sub, partition).map(placeOf).join(", ");
-    const group = this.#topology.app;
-    throw new ExternalError(
-      "LOG_POSITION_OUT_OF_RANGE",
-      `Cannot begin task ${sub.name}/${partition}: its state is in changelog "${changelog}", but group "${group}" has no positions for ${inputs}, so that all would be counted again. ` +
-        `Positions go when no worker has run for long, or when an input is deleted. Set the positions of group "${group}" to where it was, or, to begin anew, delete the changelog and the state of all workers`,
-      { details: { task: `${sub.name}/${partition}`, changelog, group } },
-    );
-  }
-
-  /** Brings in what changelogs have of the state of steps that were parted or joined otherwise; null when it is not wanted any more. */
-  async #restoreFormer(sub: SubTopology, partition: number, isWanted: () => boolean): Promise<number | null> {
-    const current = new Set(this.#topology.subTopologies.map((each) => this.#changelogOf(each)));
-    const reads = sub.reads.map(({ name }) => name), all = this.#topology.subTopologies.flatMap((each) => each.reads.map(({ name }) => name));
-    const names = formerChangelogNames(this.#topology.app, reads, all).filter((name) => !current.has(name) && partition < (this.#log.partitionsOf(name) ?? 0));
-    let restored = 0;
-    for (const changelog of names.length === 0 ? [] : await this.#log.describe(names)) {
-      if (changelog.partition !== partition) continue;
-      const found = await this.#restore(sub, partition, changelog, isWanted, true);
-      if (found === null) return null;
-      restored += found;
-    }
-    if (names.every((name) => this.#storage.spacesOf(name, partition).length === 0) && sub.nodes.some((node) => node.stores.length > 0)) {
-      const message = `Task ${sub.name}/${partition} begins without state, though its inputs were read before: its changelog "${
-        this.#changelogOf(sub)
-      }" is empty`;
-      this.#observer({ type: "warning", message, error: null });
-    }
-    return restored;
-  }
-
-  #changelogOf(sub: SubTopology): string | null {
-    return this.#hasChangelogs ? changelogName(this.#topology.app, sub.name) : null;
+  get #hasChangelogs(): boolean {
+    return this.#restore !== null;
   }
 
   #onChange(fn: () => void): () => void {
@@ -595,7 +544,7 @@ export class Worker {
       stats: this.stats,
       report: this.#observer,
       policy: this.#options.policy ?? defaultPolicy,
-      changelog: this.#changelogOf(sub),
+      changelog: this.#restore?.changelogOf(sub) ?? null,
       formerNames: formerNames(this.#storage.stores(partition), sub.reads.map(({ name }) => name), this.#topology.subTopologies.map(({ name }) => name)),
       freezesValues: this.#options.freezesValues ?? false,
       idleTimeoutMs: this.#options.idleTimeoutMs ?? null,
