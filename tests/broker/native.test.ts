@@ -393,7 +393,7 @@ describe("native client: the rest", () => {
   });
 
   nativeTest("L12 close() cuts off what is under way and leaves nothing that keeps a process alive", async ({ bootstrap, prefix }) => {
-    const program = spawnProgram("self", new URL("./native-close-fixture.ts", import.meta.url), [bootstrap, prefix]);
+    const program = spawnProgram("self", new URL("./close-fixture.ts", import.meta.url), [bootstrap, prefix, "confluent", "transact"]);
     expect([await program.line(), (await program.exited).code, program.stderr()]).toEqual(["closed LOG_CLOSED", 0, ""]);
   });
 

@@ -494,7 +494,7 @@ describe("pure client: closing", () => {
 
   brokerTest("close() leaves nothing behind that keeps a process alive", async () => {
     const { bootstrap, prefix } = await testBroker();
-    const program = spawnProgram("self", new URL("./pure-close-fixture.ts", import.meta.url), [bootstrap, prefix()]);
+    const program = spawnProgram("self", new URL("./close-fixture.ts", import.meta.url), [bootstrap, prefix(), "platformatic", "produce"]);
     expect([await program.line(), (await program.exited).code, program.stderr()]).toEqual(["closed true", 0, ""]);
   });
 

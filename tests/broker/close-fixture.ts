@@ -1,12 +1,14 @@
-/** Uses a pure client for all it can do, closes it, and must end by itself then. Argument: the broker's address, and a prefix for names. */
+/** Uses a client for all it can do, closes it with a call under way, and must end by itself then. Arguments: the broker's address, a prefix for names, the client, and the call. */
 import process from "node:process";
 import { hostRuntime } from "../../adapters/host/host.ts";
-import { openPureClient } from "../../adapters/kafka/pure/pure-client.ts";
 import { BatchEncoder } from "../../src/record/encoder.ts";
 
-const [bootstrap, prefix] = process.argv.slice(2);
+const [bootstrap, prefix, name, call] = process.argv.slice(2);
 const runtime = await hostRuntime();
-const client = await openPureClient({
+const open = name === "confluent"
+  ? (await import("../../adapters/kafka/native/native-client.ts")).openNativeClient
+  : (await import("../../adapters/kafka/pure/pure-client.ts")).openPureClient;
+const client = await open({
   runtime,
   brokers: [bootstrap!],
   clientId: "closes",
@@ -14,6 +16,7 @@ const client = await openPureClient({
   sasl: null,
   transactionalId: `${prefix}closes`,
   instanceId: null,
+  // None of these may have to pass first.
   transactionTimeoutMs: 600_000,
   sessionTimeoutMs: 600_000,
   rebalanceTimeoutMs: 600_000,
@@ -32,7 +35,9 @@ const member = await client.join(`${prefix}g`, [topic], { assigned: () => undefi
 await client.transact({ member, positions: [{ ...at, position: 1 }], batches: [{ ...at, encoder }] });
 const arrived = Promise.withResolvers<void>();
 const reader = client.reader(at, 0, () => arrived.resolve());
-if (reader.take(1_000) === null) await arrived.promise;
-// Under way when it closes.
-const [[missing]] = await Promise.all([client.produce([{ topic: `${prefix}none`, partition: 0, encoder }]), client.close()]);
-runtime.print(`closed ${missing instanceof Error}`);
+while (reader.take(1_000) === null) await arrived.promise;
+const underWay = call === "transact"
+  ? client.transact({ member, positions: [{ ...at, position: 2 }], batches: [{ ...at, encoder }] }).then(() => "done", (error: { code: string }) => error.code)
+  : client.produce([{ topic: `${prefix}none`, partition: 0, encoder }]).then(([missing]) => missing instanceof Error);
+await client.close();
+runtime.print(`closed ${await underWay}`);
