@@ -32,4 +32,4 @@ process.on("SIGINT", () => {
 
 const runtime = await hostRuntime();
 // Not awaited: as long as its first module awaits, Bun prints what nobody catches and goes on.
-void main(process.argv.slice(2), runtime, load, fileURLToPath(import.meta.url)).then((code) => process.exit(code));
+void main(process.argv.slice(2), { runtime, load, fetch, program: fileURLToPath(import.meta.url) }).then((code) => process.exit(code));

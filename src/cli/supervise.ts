@@ -1,6 +1,6 @@
 /** The parent of `millrace run`: starts the workers, keeps them running, and ends when they have ended. Records pass by it: it only watches. */
 import type { Runtime, Timer } from "../runtime/runtime.ts";
-import type { RunArguments } from "./arguments.ts";
+import type { RunArguments } from "./commands/run.ts";
 import type { Told } from "./messages.ts";
 import { WatchedWorker, type WorkerNews } from "./watched-worker.ts";
 

@@ -32,7 +32,7 @@ async function inProcess(...args: readonly string[]): Promise<Ended> {
   const out: string[] = [];
   const errors: string[] = [];
   const print: Runtime["print"] = (line, stream = "out") => void (stream === "out" ? out : errors).push(line);
-  const code = await main(args, { ...await hostRuntime(), print }, (file) => import(file));
+  const code = await main(args, { runtime: { ...await hostRuntime(), print }, load: (file) => import(file), fetch });
   return { code, out, error: errors.join("\n") };
 }
 

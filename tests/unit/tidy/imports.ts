@@ -32,7 +32,7 @@ export const packageHomes: Readonly<Record<string, string>> = {
   "@confluentinc/kafka-javascript": "adapters/kafka/native/confluent.ts",
   "@platformatic/kafka": "adapters/kafka/pure/platformatic.ts",
   "@sqlite.org/sqlite-wasm": "adapters/shared/process-runtime.ts",
-  "@stricli/core": "src/cli/arguments.ts",
+  "@stricli/core": "src/cli/command.ts",
   hono: "src/http/router.ts",
   msgpackr: "src/record/codec-msgpack.ts",
 };

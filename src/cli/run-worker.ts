@@ -6,7 +6,7 @@ import type { Observer } from "../observe/events.ts";
 import { logger } from "../observe/logger.ts";
 import { env, resolveSecret } from "../runtime/env-value.ts";
 import type { Runtime, Timer } from "../runtime/runtime.ts";
-import type { RunArguments } from "./arguments.ts";
+import type { RunArguments } from "./commands/run.ts";
 import { findApp } from "./find-app.ts";
 import { startJson, startLines } from "./start-lines.ts";
 import type { Supervised } from "./supervised.ts";
@@ -17,7 +17,7 @@ const TICK_MS = 1_000;
 const ALONE: WorkerPlace = { index: 0, count: 1 };
 
 /** Fulfils when the app was stopped by a signal or its parent, and has drained. Rejects when it cannot start, or fails. */
-export async function runCommand(
+export async function runWorker(
   asked: RunArguments,
   runtime: Runtime,
   load: (file: string) => Promise<unknown>,
