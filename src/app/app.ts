@@ -37,6 +37,7 @@ import { defaultPolicy } from "../task/policy.ts";
 import { describeTopology, mermaidOf, type TopologyDescription } from "../topology/describe.ts";
 import type { TopicDefinition } from "../topology/node.ts";
 import { type Topology, TopologyBuilder } from "../topology/topology.ts";
+import { sayAdminPlace } from "./admin-place.ts";
 import { Engine, type EngineOptions } from "./engine.ts";
 import type { LogDriver } from "../log/driver.ts";
 import type { Guarantee } from "../log/log.ts";
@@ -394,16 +395,19 @@ class MillraceApp implements App {
     if (port !== null) checkListen(host, token);
     this.#observer = observer;
     const driver = checkShared(worker, this.name, await this.#driver(runtime));
-    const engine = await this.#started({ driver, directory: directoryOf(worker, options.directory ?? this.#directory()) });
+    const directory = directoryOf(worker, options.directory ?? this.#directory());
+    const engine = await this.#started({ driver, directory });
     engine.admin = { token, isLoopback: isLoopbackHost(host) };
     const stop = (): void => void this.stop().catch(() => {});
     const offSignal = runtime.capabilities.hasProcess ? runtime.onSignal(stop) : () => {};
     let offWatchdog = (): void => {};
+    let offAdminPlace = (): void => {};
     signal?.addEventListener("abort", stop, { once: true });
     if (signal?.aborted === true) stop();
     try {
       const server = port === null ? null : await runtime.serve({ fetch: (request, info) => engine.fetch(request, info), hostname: host, port });
       const url = server === null ? null : `http://${server.hostname.includes(":") ? `[${server.hostname}]` : server.hostname}:${server.port}`;
+      if (url !== null) offAdminPlace = sayAdminPlace(runtime, directory, { url, token }, observer);
       onStart?.(this.#standing(engine, runtime, url));
       observer({ type: "appStarted", app: this.name, runtime: runtime.name, tasks: engine.worker.tasks.length });
       if (options.watchdog !== undefined) offWatchdog = watchLoop(engine.worker, runtime, options.watchdog);
@@ -414,6 +418,7 @@ class MillraceApp implements App {
       }
     } finally {
       offWatchdog();
+      offAdminPlace();
       offSignal();
       signal?.removeEventListener("abort", stop);
       await this.stop();
