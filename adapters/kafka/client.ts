@@ -103,6 +103,11 @@ export interface KafkaClient extends AsyncDisposable {
   topicConfigs(names: readonly string[], keys: readonly string[]): Promise<ReadonlyMap<string, Readonly<Record<string, string>>>>;
   /** First kept position, and the high watermark as a `read_uncommitted` reader sees it. */
   offsets(partitions: readonly TopicPartition[]): Promise<readonly PartitionInfo[]>;
+  /**
+   * Where to look for the first record at or after a time: nothing readable below `position` is one. What lies at it may be the end of a transaction, or aborted. `end` is that of a
+   * `read_committed` reader, as of before the search; `position` where nothing is found.
+   */
+  search(at: TopicPartition, timestamp: number): Promise<{ readonly position: number; readonly end: number }>;
   /** Committed positions, `requireStable`: waits out transactions under way. Where this client's own last transaction is in doubt, it is ended first. */
   committed(group: string, partitions: readonly TopicPartition[]): Promise<readonly CommittedPosition[]>;
   /** Deletes records below the positions. */

@@ -4,6 +4,7 @@
 import { assert } from "../../src/base/assert.ts";
 import { ExternalError, InvariantError, isStreamError, messageOf } from "../../src/base/errors.ts";
 import { checkAppend } from "../../src/log/append-check.ts";
+import { checkTime } from "../../src/log/first-at.ts";
 import { fenced, place } from "../../src/log/failure.ts";
 import type {
   Append,
@@ -29,6 +30,7 @@ import { KafkaMembership } from "./kafka-membership.ts";
 import type { Warn } from "./kafka-membership.ts";
 import { Purge } from "./purge.ts";
 import { isPurged } from "./topic-config.ts";
+import { TimeSearch } from "./time-search.ts";
 import { Topics } from "./topics.ts";
 
 /** What a log is made of. */
@@ -67,6 +69,7 @@ class KafkaLog implements Log {
   readonly #topics: Topics;
   readonly #queue: AppendQueue;
   readonly #purge: Purge;
+  readonly #search: TimeSearch;
   readonly #members = new Set<KafkaMembership>();
   /** The last commit: one at a time, for a producer has one transaction. */
   #commits: Promise<unknown> = Promise.resolve();
@@ -79,6 +82,7 @@ class KafkaLog implements Log {
     this.#topics = topics;
     this.#queue = new AppendQueue({ yield: () => runtime.yield(), produce: (batches) => client.produce(batches) }, appendBytesMax);
     this.#purge = new Purge(client, runtime, warn);
+    this.#search = new TimeSearch(client, runtime);
   }
 
   async ensureTopics(specs: readonly TopicSpec[]): Promise<void> {
@@ -96,6 +100,13 @@ class KafkaLog implements Log {
     this.#checkOpen("describe topics");
     const partitions = topics.flatMap((topic) => this.#topics.all(topic, "describe topics"));
     return partitions.length === 0 ? [] : inOrder(partitions, await this.#client.offsets(partitions));
+  }
+
+  async positionAt(at: TopicPartition, timestamp: number): Promise<number> {
+    this.#checkOpen("look for a time");
+    this.#topics.check(at, "look for a time in");
+    checkTime(this.name, at, timestamp);
+    return await this.#search.find(at, timestamp);
   }
 
   async append(appends: readonly Append[]): Promise<readonly AppendReceipt[]> {
@@ -188,6 +199,7 @@ class KafkaLog implements Log {
   }
 
   async #close(): Promise<void> {
+    this.#search.close();
     await this.#queue.settled();
     await this.#commits;
     await this.#within(LEAVE_MS, Promise.all([this.#purge.stop(), ...[...this.#members].map((member) => member.dissolve())]));

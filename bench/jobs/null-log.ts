@@ -30,6 +30,7 @@ export function nullLog(topic: string, chunks: readonly Chunk[]): Log & { readon
     ensureTopics: async (specs: readonly TopicSpec[]) => specs.forEach(({ name, partitions: count }) => partitions.set(name, count)),
     partitionsOf: (name) => partitions.get(name) ?? null,
     describe: async (topics) => topics.map((name) => ({ topic: name, partition: 0, start: 0, end: name === topic ? end : 0 })),
+    positionAt: async () => 0,
     append: async () => [],
     join: async (group: string, topics: readonly string[], listener: AssignmentListener): Promise<Membership> => {
       const assigned = topics.map((name) => ({ topic: name, partition: 0 }));

@@ -30,6 +30,7 @@ import type { Tables } from "./embedded-tables.ts";
 import { LogTransaction } from "./embedded-transaction.ts";
 import { broken, closed, failed, fenced, listenerFailed, named, place, quiet, topicUnknown } from "./failure.ts";
 import type { Warn } from "./failure.ts";
+import { checkTime, firstAt } from "./first-at.ts";
 import { FlushGate } from "./flush-gate.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import type {
@@ -67,6 +68,8 @@ const defaults = Object.freeze({ path: "millrace.db", appendBytesMax: 64 * 1024 
 /** Encoders of appends that are kept for the next ones, and how large one may have become. */
 const ENCODERS_MAX = 16;
 const ENCODER_BYTES_MAX = 1024 * 1024;
+/** What a search for a time reads before others have their turn. */
+const SEARCH_BYTES = 4 * 1024 * 1024;
 
 /**
  * Opens the log in a file of the disk; makes it when there is none.
@@ -141,6 +144,25 @@ class EmbeddedLog implements Log {
   async describe(topics: readonly string[]): Promise<readonly PartitionInfo[]> {
     this.#checkUsable("describe topics");
     return topics.flatMap((topic) => this.#topic(topic, "describe").partitions.map(({ partition, start, end }) => ({ topic, partition, start, end })));
+  }
+
+  async positionAt(at: TopicPartition, timestamp: number): Promise<number> {
+    const call = `look for a time in ${place(at)}`;
+    this.#checkUsable(call);
+    const of = this.#partition(at, call);
+    checkTime(NAME, at, timestamp);
+    // Housekeeping may take batches away between two bites: those behind them follow.
+    for (let next = of.start; next < of.end;) {
+      const batches = this.#read(call, () => of.batches.read(next, of.end, SEARCH_BYTES));
+      for (const { bytes } of batches) {
+        const position = this.#read(call, () => firstAt(bytes, 0, bytes.length, of.start, timestamp));
+        if (position !== null) return position;
+      }
+      next = batches.at(-1)?.next ?? of.end;
+      await this.#runtime.yield();
+      this.#checkUsable(call);
+    }
+    return of.end;
   }
 
   async append(appends: readonly Append[]): Promise<readonly AppendReceipt[]> {

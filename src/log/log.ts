@@ -18,6 +18,8 @@
  * - **L11** Reading below the first kept position is `LOG_POSITION_OUT_OF_RANGE`, never a silent jump.
  * - **L12** Foreign errors do not come through: each failure is a `StreamError` with the log's name in front, and after `close` every call is `LOG_CLOSED`.
  * - **L13** `onArrival` is called after records a reader could not give before have become readable; spurious calls are allowed, missing ones are not.
+ * - **L14** `positionAt` gives the position of the first record, in position order, that a reader can give and whose timestamp is at or after the one asked for; where there is none, the
+ *   position after the last one that can be read. Timestamps need not grow with positions: earlier ones may follow.
  *
  * @module
  */
@@ -157,6 +159,11 @@ export interface Log extends AsyncDisposable {
   partitionsOf(topic: string): number | null;
   /** Start and end of each partition of the topics. */
   describe(topics: readonly string[]): Promise<readonly PartitionInfo[]>;
+  /**
+   * Where to read from for all that happened since a moment (L14). `timestamp`: whole milliseconds since the epoch, else `TIMESTAMP_INVALID`. A log without an index of times reads the
+   * partition to find it.
+   */
+  positionAt(partition: TopicPartition, timestamp: number): Promise<number>;
   /** Appends outside of any commit (webhooks, `send`); each entry is all or nothing; resolves once all are durable. */
   append(appends: readonly Append[]): Promise<readonly AppendReceipt[]>;
   /** Becomes a member of a group; resolves once the first `assigned` was called. */

@@ -11,6 +11,7 @@ import { checkAppend, contentChecksum, encodeRecords } from "./append-check.ts";
 import { Arrival } from "./arrival.ts";
 import { closed, fenced, lossWarning, place, positionOutOfRange, quiet, topicUnknown } from "./failure.ts";
 import type { Warn } from "./failure.ts";
+import { checkTime, firstAt } from "./first-at.ts";
 import type {
   Append,
   AppendReceipt,
@@ -140,6 +141,17 @@ class MemoryLog implements Log {
   async describe(topics: readonly string[]): Promise<readonly PartitionInfo[]> {
     this.#checkOpen("describe topics");
     return topics.flatMap((topic) => this.#topic(topic, "describe").partitions.map(({ partition, start, end }) => ({ topic, partition, start, end })));
+  }
+
+  async positionAt(at: TopicPartition, timestamp: number): Promise<number> {
+    this.#checkOpen("look for a time");
+    const { batches, start, end } = this.#partition(at, "look for a time");
+    checkTime(this.name, at, timestamp);
+    for (const { bytes } of batches) {
+      const position = firstAt(bytes, 0, bytes.length, start, timestamp);
+      if (position !== null) return position;
+    }
+    return end;
   }
 
   async append(appends: readonly Append[]): Promise<readonly AppendReceipt[]> {

@@ -48,6 +48,10 @@ export class WrappedLog implements Log {
     return this.inner.describe(topics);
   }
 
+  positionAt(partition: TopicPartition, timestamp: number): Promise<number> {
+    return this.inner.positionAt(partition, timestamp);
+  }
+
   append(appends: readonly Append[]): Promise<readonly AppendReceipt[]> {
     return this.inner.append(appends);
   }

@@ -70,6 +70,30 @@ const abortedCases: readonly Case<KafkaSubject>[] = [
       checkEqual(await valuesOf(log, topic), ["open", "behind"], "values once it has ended");
     },
   },
+  {
+    name:
+      "L14 positionAt() finds neither aborted records nor ends of transactions, which carry the time of their writing, and goes no further than a transaction under way",
+    async run(subject) {
+      const at = { topic: `${subject.prefix}a`, partition: 0 };
+      const log = await subject.open("one");
+      await log.ensureTopics([topicSpec(at.topic)]);
+      const producer = foreignProducer(subject.bootstrap, `${subject.prefix}foreign`);
+      const aborted = await producer.begin();
+      await aborted.send(at.topic, ["no", "no"]);
+      await aborted.abort();
+      await log.append([{ ...at, records: texts("a") }]);
+      const [wanted] = await log.append([{ ...at, records: [{ key: null, value: "b", timestamp: 5_000 }] }]);
+      const open = await producer.begin();
+      await open.send(at.topic, ["open"]);
+      await log.append([{ ...at, records: [{ key: null, value: "behind", timestamp: 9_000 }] }]);
+
+      checkEqual(await log.positionAt(at, 2_000), wanted!.position, "the first of two later records");
+      checkEqual(await log.positionAt(at, 6_000), wanted!.position + 1, "the end of what can be read");
+      await open.abort();
+      await producer.close();
+      checkEqual(await log.positionAt(at, 6_000), wanted!.position + 2, "the record behind the transaction, once it has ended");
+    },
+  },
 ];
 
 /** How far a reader comes up to the end that it knows itself, which transactions under way bound. */

@@ -87,6 +87,9 @@ export const topicCases: readonly Case<KafkaSubject>[] = [
       await (await subject.openClient("purge")).deleteRecords([{ ...at, position: 3 }]);
 
       checkEqual((await log.describe([topic])).map(({ start, end }) => [start, end]), [[3, 4]], "start and end");
+      for (const [timestamp, position] of [[-1, 3], [0, 3], [1_000, 3], [1_001, 4]] as const) {
+        checkEqual(await log.positionAt(at, timestamp), position, `L14: position at ${timestamp}`);
+      }
       const error = await refusal(log, "LOG_POSITION_OUT_OF_RANGE", "a new reader", () => valuesOf(log, topic));
       check(error.message.includes("position 0"), `the message does not tell the position: ${error.message}`);
       slow.seek(3);

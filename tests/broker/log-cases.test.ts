@@ -1,4 +1,4 @@
-/** L1 to L13 on a real broker, through both clients. */
+/** L1 to L14 on a real broker, through both clients. */
 import { test } from "bun:test";
 import { logCases } from "../../src/testing/conformance/log-cases.ts";
 import type { LogSubject } from "../../src/testing/conformance/log-cases.ts";

@@ -1,4 +1,4 @@
-/** L1 to L13 on the logs of the package. */
+/** L1 to L14 on the logs of the package. */
 import { hostRuntime } from "../../adapters/host/host.ts";
 import { embeddedLog } from "../../src/log/embedded.ts";
 import type { Log, LogCapabilities } from "../../src/log/log.ts";

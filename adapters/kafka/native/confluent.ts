@@ -153,7 +153,7 @@ export interface Confluent {
   readonly Producer: new (config: NativeConfig) => NativeProducer;
   readonly KafkaConsumer: new (config: NativeConfig, topicConfig?: NativeConfig) => NativeConsumer;
   readonly AdminClient: { createFrom(handle: NativeHandle): NativeAdmin };
-  readonly OffsetSpec: { readonly EARLIEST: unknown; readonly LATEST: unknown };
+  readonly OffsetSpec: { readonly EARLIEST: unknown; readonly LATEST: unknown; new (timestamp: number): unknown };
 }
 
 // A variable, so that neither compilers nor bundlers look for a package that need not be there.

@@ -9,6 +9,7 @@ import { baseConfig } from "./native-config.ts";
 import { nativeFailure } from "./native-failure.ts";
 
 const READ_UNCOMMITTED = 0;
+const READ_COMMITTED = 1;
 const TOPIC_ALREADY_EXISTS = 36;
 const LEADER_NOT_AVAILABLE = 5;
 const UNKNOWN_TOPIC = 3;
@@ -86,6 +87,17 @@ export class NativeClusterAdmin {
     });
   }
 
+  /** Where the broker finds a time; the end first, so that nothing that comes meanwhile lies below it. */
+  search(at: TopicPartition, timestamp: number): Promise<{ readonly position: number; readonly end: number }> {
+    const { OffsetSpec } = this.#confluent;
+    return this.#calls.retry("look for a time", async () => {
+      const end = (await this.#offsets([at], OffsetSpec.LATEST, READ_COMMITTED)).get(keyOf(at))!;
+      // Numbers below 0 have meanings of their own.
+      const position = (await this.#offsets([at], timestamp < 0 ? OffsetSpec.EARLIEST : new OffsetSpec(timestamp), READ_COMMITTED)).get(keyOf(at))!;
+      return { position: position < 0 ? end : position, end };
+    });
+  }
+
   /** Deletes below the positions. */
   async deleteRecords(below: readonly CommittedPosition[]): Promise<void> {
     if (below.length === 0) return;
@@ -122,11 +134,11 @@ export class NativeClusterAdmin {
     return this.#calls.call("ask for topics", (done) => this.#admin.describeTopics([...new Set(names)], options, done));
   }
 
-  async #offsets(partitions: readonly TopicPartition[], spec: unknown): Promise<ReadonlyMap<string, number>> {
+  async #offsets(partitions: readonly TopicPartition[], spec: unknown, isolationLevel: number = READ_UNCOMMITTED): Promise<ReadonlyMap<string, number>> {
     if (partitions.length === 0) return new Map();
     const what = "ask for the ends of partitions";
     const asked = distinct(partitions).map((at) => ({ ...at, offset: spec }));
-    const options = { timeout: this.#timeoutMs, isolationLevel: READ_UNCOMMITTED };
+    const options = { timeout: this.#timeoutMs, isolationLevel };
     const answers = await this.#calls.call(what, (done: Parameters<NativeAdmin["listOffsets"]>[2]) => this.#admin.listOffsets(asked, options, done));
     // It would ask by the leaders it knows for ever: a broker that was started again is a leader of another epoch.
     if (answers.some((at) => codeOfPart(at) !== 0)) await this.#describe(partitions.map(({ topic }) => topic)).catch(() => []);

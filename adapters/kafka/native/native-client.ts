@@ -89,6 +89,10 @@ class NativeClient implements KafkaClient {
     return this.#host.admin.offsets(partitions);
   }
 
+  search(at: TopicPartition, timestamp: number): Promise<{ readonly position: number; readonly end: number }> {
+    return this.#host.admin.search(at, timestamp);
+  }
+
   async committed(group: string, partitions: readonly TopicPartition[]): Promise<readonly CommittedPosition[]> {
     await this.#transactions.settle();
     return await this.#positions.committed(group, partitions);

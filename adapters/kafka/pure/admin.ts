@@ -14,6 +14,7 @@ const EARLIEST = -2n;
 const LATEST = -1n;
 const ANY_REPLICA = -1;
 const READ_UNCOMMITTED = 0;
+const READ_COMMITTED = 1;
 /** Of the kinds of resources that have settings. */
 const TOPIC = 2 as const;
 const UNKNOWN_TOPIC_OR_PARTITION = 3;
@@ -86,8 +87,16 @@ export async function describeTopics(
 
 /** First kept position and high watermark of each partition, in order. */
 export async function listOffsets(cluster: Cluster, partitions: readonly TopicPartition[]): Promise<readonly PartitionInfo[]> {
-  const [starts, ends] = await Promise.all([offsetsAt(cluster, partitions, EARLIEST), offsetsAt(cluster, partitions, LATEST)]);
+  const [starts, ends] = await Promise.all([EARLIEST, LATEST].map((time) => offsetsAt(cluster, partitions, time, READ_UNCOMMITTED))) as [number[], number[]];
   return partitions.map(({ topic, partition }, index) => ({ topic, partition, start: starts[index]!, end: ends[index]! }));
+}
+
+/** Where the broker finds the first record at or after a time, aborted ones and ends of transactions among them; the end first, so that nothing that comes meanwhile lies below it. */
+export async function searchTime(cluster: Cluster, at: TopicPartition, timestamp: number): Promise<{ readonly position: number; readonly end: number }> {
+  const end = (await offsetsAt(cluster, [at], LATEST, READ_COMMITTED))[0]!;
+  // Numbers below 0 have meanings of their own.
+  const position = (await offsetsAt(cluster, [at], timestamp < 0 ? EARLIEST : BigInt(timestamp), READ_COMMITTED))[0]!;
+  return { position: position < 0 ? end : position, end };
 }
 
 /** Deletes what lies below the positions. */
@@ -106,7 +115,12 @@ export async function deleteRecords(cluster: Cluster, below: readonly CommittedP
   });
 }
 
-async function offsetsAt(cluster: Cluster, partitions: readonly TopicPartition[], timestamp: bigint): Promise<readonly number[]> {
+async function offsetsAt(
+  cluster: Cluster,
+  partitions: readonly TopicPartition[],
+  timestamp: bigint,
+  isolation: typeof READ_UNCOMMITTED | typeof READ_COMMITTED,
+): Promise<readonly number[]> {
   const offsets = new Map<string, number>();
   await onLeaders(cluster, "read the ends", partitions, async (broker, some) => {
     const topics = byTopic(some).map(([name, mine]) => ({
@@ -114,7 +128,7 @@ async function offsetsAt(cluster: Cluster, partitions: readonly TopicPartition[]
       partitions: mine.map(({ partition }) => ({ partitionIndex: partition, currentLeaderEpoch: -1, timestamp })),
     }));
     const ask = listOffsetsV7.api.async;
-    const answer = await cluster.request("control", broker, (connection) => withCodes(ask(connection, ANY_REPLICA, READ_UNCOMMITTED, topics)), {
+    const answer = await cluster.request("control", broker, (connection) => withCodes(ask(connection, ANY_REPLICA, isolation, topics)), {
       what: "read the ends",
     });
     return answer.topics.flatMap(({ name, partitions: found }) =>

@@ -6,7 +6,7 @@
 import type { AssignmentListener, CommittedPosition, OutputBatch, PartitionInfo, PartitionReader } from "../../../src/log/log.ts";
 import type { TopicPartition } from "../../../src/record/record.ts";
 import type { ClientSettings, GroupMember, KafkaClient, NewTopic, TopicFacts, Transaction } from "../client.ts";
-import { createTopics, deleteRecords, describeTopics, listOffsets, listTopics } from "./admin.ts";
+import { createTopics, deleteRecords, describeTopics, listOffsets, listTopics, searchTime } from "./admin.ts";
 import { openCluster } from "./cluster.ts";
 import { checkCompression } from "./compression.ts";
 import { openFetcher } from "./fetcher.ts";
@@ -62,6 +62,10 @@ class PureClient implements KafkaClient {
 
   offsets(partitions: readonly TopicPartition[]): Promise<readonly PartitionInfo[]> {
     return listOffsets(this.#cluster, partitions);
+  }
+
+  search(at: TopicPartition, timestamp: number): Promise<{ readonly position: number; readonly end: number }> {
+    return searchTime(this.#cluster, at, timestamp);
   }
 
   async committed(group: string, partitions: readonly TopicPartition[]): Promise<readonly CommittedPosition[]> {

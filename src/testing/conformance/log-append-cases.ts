@@ -349,6 +349,7 @@ export const topicCases: readonly Case<LogSubject>[] = [
       for (const at of [{ topic: `${prefix}other`, partition: 0 }, { topic: known, partition: 1 }, { topic: known, partition: -1 }]) {
         const what = `${at.topic}/${at.partition}`;
         await refusal(log, "LOG_TOPIC_UNKNOWN", `append to ${what}`, () => log.append([{ ...at, records: texts("x") }]));
+        await refusal(log, "LOG_TOPIC_UNKNOWN", `positionAt of ${what}`, () => log.positionAt(at, 0));
         await refusal(log, "LOG_TOPIC_UNKNOWN", `reader of ${what}`, () => log.reader(at, 0, () => {}));
         await refusal(log, "LOG_TOPIC_UNKNOWN", `committed of ${what}`, () => log.committed(`${prefix}g`, [at]));
         await refusal(

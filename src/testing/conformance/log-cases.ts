@@ -9,8 +9,9 @@ import { idCases, positionCases, topicCases } from "./log-append-cases.ts";
 import { commitCases } from "./log-commit-cases.ts";
 import { groupCases } from "./log-group-cases.ts";
 import type { LogSubject } from "./log-subject.ts";
+import { timeCases } from "./log-time-cases.ts";
 
 export type { LogSubject } from "./log-subject.ts";
 
-/** L1 to L13. */
-export const logCases: readonly Case<LogSubject>[] = [...positionCases, ...idCases, ...topicCases, ...commitCases, ...groupCases];
+/** L1 to L14. */
+export const logCases: readonly Case<LogSubject>[] = [...positionCases, ...idCases, ...topicCases, ...commitCases, ...groupCases, ...timeCases];

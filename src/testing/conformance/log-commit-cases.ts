@@ -239,6 +239,7 @@ export const commitCases: readonly Case<LogSubject>[] = [
         ["ensureTopics", () => log.ensureTopics([topicSpec(source)])],
         ["partitionsOf", () => log.partitionsOf(source)],
         ["describe", () => log.describe([source])],
+        ["positionAt", () => log.positionAt(at, 0)],
         ["append", () => log.append([{ ...at, records: texts("a") }])],
         ["join", () => log.join(group, [source], { assigned() {}, revoked() {}, lost() {} })],
         ["committed", () => log.committed(group, [at])],
