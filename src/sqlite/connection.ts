@@ -1,7 +1,8 @@
 /** One connection: it owns the instance of SQLite, its files and its statements, and turns result codes into errors. */
 import { StoreError } from "../base/errors.ts";
-import type { DiskLock } from "../runtime/disk.ts";
-import type { Database, Statement } from "./database.ts";
+import type { Disk, DiskLock } from "../runtime/disk.ts";
+import { SqliteCopy } from "./copy.ts";
+import type { Database, DatabaseCopy, Statement } from "./database.ts";
 import type { Engine, Pointer, ShimExports } from "./engine.ts";
 import { sqliteError } from "./result.ts";
 import { SqliteStatement } from "./statement.ts";
@@ -12,6 +13,30 @@ const OPEN_READWRITE_CREATE = 0x6;
 const PREPARE_PERSISTENT = 1;
 /** Statements that `exec` keeps prepared: one pair a commit. */
 const keptSql: ReadonlySet<string> = new Set(["BEGIN", "BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"]);
+
+/** The cache of a copy's file: only pages that are written again come back to it. */
+const COPY_CACHE_KIB = 512;
+const noLock: DiskLock = Object.freeze({ release: () => {} });
+
+/** Where copies are written. */
+export interface CopyFiles {
+  readonly vfs: Vfs;
+  /** By which SQLite knows the vfs. */
+  readonly name: string;
+  readonly disk: Disk;
+}
+
+/** What a connection is made of. */
+export interface ConnectionOptions {
+  readonly engine: Engine;
+  readonly vfs: Vfs;
+  /** Of the vfs; missing: the default one. */
+  readonly vfsName?: string;
+  readonly path: string;
+  readonly lock: DiskLock;
+  /** Asked for once, at the first copy: what is in SQLite's tables stays there. */
+  readonly copyFiles?: () => CopyFiles;
+}
 
 /** {@linkcode Database} over `sqlite3`. */
 export class Connection implements Database, StatementOwner {
@@ -24,21 +49,36 @@ export class Connection implements Database, StatementOwner {
   readonly #lock: DiskLock;
   readonly #statements = new Set<Statement>();
   readonly #kept = new Map<string, Statement>();
+  readonly #openCopyFiles: (() => CopyFiles) | null;
+  #copyFiles: CopyFiles | null = null;
+  #copy: SqliteCopy | null = null;
   #pointer: Pointer = 0;
 
-  constructor(engine: Engine, vfs: Vfs, path: string, lock: DiskLock) {
+  constructor({ engine, vfs, vfsName, path, lock, copyFiles }: ConnectionOptions) {
     this.engine = engine;
     this.shim = vfs.shim;
     this.#vfs = vfs;
     this.#path = path;
     this.#lock = lock;
+    this.#openCopyFiles = copyFiles ?? null;
     this.lengthAt = engine.allocate(16);
     const name = engine.allocateText(path);
-    const code = engine.sqlite.sqlite3_open_v2(name, this.lengthAt, OPEN_READWRITE_CREATE, 0);
+    const of = vfsName === undefined ? 0 : engine.allocateText(vfsName);
+    const code = engine.sqlite.sqlite3_open_v2(name, this.lengthAt, OPEN_READWRITE_CREATE, of);
     engine.sqlite.free(name);
+    if (of !== 0) engine.sqlite.free(of);
     this.#pointer = engine.words[this.lengthAt >> 2]!;
-    if (code !== 0) throw this.failure(code, null);
+    if (code !== 0) {
+      const error = this.failure(code, null);
+      // SQLite gives a handle all the same.
+      engine.sqlite.sqlite3_close_v2(this.#pointer);
+      throw error;
+    }
     engine.sqlite.sqlite3_extended_result_codes(this.#pointer, 1);
+  }
+
+  get pointer(): Pointer {
+    return this.#pointer;
   }
 
   get inTransaction(): boolean {
@@ -96,6 +136,28 @@ export class Connection implements Database, StatementOwner {
     return this.#pointer === 0 ? Promise.reject(this.#closedError("flush")) : this.#vfs.flush();
   }
 
+  copy(path: string): DatabaseCopy {
+    this.#check("copy");
+    this.#copy?.close();
+    const files = this.#copyFiles ??= this.#openCopyFiles?.() ?? this.#cannotCopy("it is a copy itself");
+    if (this.#journalMode() !== "wal") {
+      this.#cannotCopy("its disk has transactions of its own: use the copies that the disk's owner makes (a Durable Object has point-in-time recovery)");
+    }
+    for (const suffix of ["", "-journal", "-wal"]) files.disk.delete(path + suffix);
+    // What an earlier copy's file has met says nothing of a new one.
+    files.vfs.fatal = null;
+    const target = new Connection({ engine: this.engine, vfs: files.vfs, vfsName: files.name, path, lock: noLock });
+    try {
+      // What fails is thrown away as a whole, and `flush` makes it durable off the thread: neither journal nor syncs are of use.
+      target.exec(`PRAGMA journal_mode=off; PRAGMA synchronous=off; PRAGMA temp_store=memory; PRAGMA cache_size=-${COPY_CACHE_KIB}`);
+      this.#copy = new SqliteCopy({ engine: this.engine, source: this.#pointer, target, files: [files.vfs, this.#vfs], path: this.#path });
+      return this.#copy;
+    } catch (error) {
+      target.close();
+      throw error;
+    }
+  }
+
   checkpoint(): void {
     this.exec("PRAGMA wal_checkpoint(PASSIVE)");
     if (this.#vfs.fatal !== null) throw this.#vfs.fatal;
@@ -104,10 +166,12 @@ export class Connection implements Database, StatementOwner {
   close(): void {
     if (this.#pointer === 0) return;
     const wasTrusted = this.#vfs.fatal === null;
+    this.#copy?.close();
     for (const statement of [...this.#statements]) statement.finalize();
     this.#kept.clear();
     this.engine.sqlite.sqlite3_close_v2(this.#pointer);
     this.#pointer = 0;
+    this.engine.sqlite.free(this.lengthAt);
     this.#vfs.dispose();
     this.#lock.release();
     // A checkpoint that failed leaves everything in the WAL; a sync that failed may have lost something.
@@ -130,6 +194,19 @@ export class Connection implements Database, StatementOwner {
 
   finalized(statement: Statement): void {
     this.#statements.delete(statement);
+  }
+
+  #journalMode(): string {
+    const statement = this.prepare("PRAGMA journal_mode");
+    try {
+      return statement.step() ? statement.text(0) : "";
+    } finally {
+      statement.finalize();
+    }
+  }
+
+  #cannotCopy(why: string): never {
+    throw new StoreError("RUNTIME_UNSUPPORTED", `Cannot copy "${this.#path}": ${why}`, { details: { path: this.#path } });
   }
 
   #keptStatement(sql: string): Statement {

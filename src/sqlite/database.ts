@@ -38,11 +38,28 @@ export interface Database {
   readonly isTrusted: boolean;
   /** Everything committed before the call is durable when it fulfils; calls under way share one flush of the device. */
   flush(): Promise<void>;
+  /**
+   * Begins a copy of everything committed, in a file of the same disk; one at a time. Whatever lies at `path` is replaced. Throws `StoreError`, and `RUNTIME_UNSUPPORTED` where the journal is not a
+   * WAL: such a disk has transactions, and copies, of its own.
+   */
+  copy(path: string): DatabaseCopy;
   /** Moves the WAL into the file, as far as it goes. */
   checkpoint(): void;
   /** Bytes of SQLite's memory. */
   readonly memoryBytes: number;
   /** Checkpoints and closes; a second call does nothing. */
+  close(): void;
+}
+
+/** A copy under way. Between its steps the database is used as ever. */
+export interface DatabaseCopy {
+  /** Takes so many pages more; true when the copy is whole: as of the last commit before this call. Throws `StoreError` when either file fails; then close it. */
+  step(pages: number): boolean;
+  /** As of the last step. It grows when the database does, and when a transaction that was undone makes the copy begin anew. */
+  readonly pagesLeft: number;
+  /** What was written of the copy is durable when it fulfils. Steps and commits may go on meanwhile. */
+  flush(): Promise<void>;
+  /** Ends it. The file stays as it is: of use only if `step` has said true and `flush` has fulfilled after. A second call does nothing. */
   close(): void;
 }
 

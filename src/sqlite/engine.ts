@@ -36,6 +36,10 @@ export interface SqliteExports {
   readonly sqlite3_changes: (database: Pointer) => number;
   readonly sqlite3_get_autocommit: (database: Pointer) => number;
   readonly sqlite3_errmsg: (database: Pointer) => Pointer;
+  readonly sqlite3_backup_init: (target: Pointer, targetSchema: Pointer, source: Pointer, sourceSchema: Pointer) => Pointer;
+  readonly sqlite3_backup_step: (backup: Pointer, pages: number) => number;
+  readonly sqlite3_backup_remaining: (backup: Pointer) => number;
+  readonly sqlite3_backup_finish: (backup: Pointer) => number;
 }
 
 /** What `vfs.wasm` offers besides the methods of the VFS; `scripts/build-vfs-shim.ts` holds its source. */

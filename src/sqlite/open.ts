@@ -10,6 +10,8 @@ import { Vfs } from "./vfs.ts";
 
 /** `SQLITE_FCNTL_RESERVE_BYTES`. */
 const CONTROL_RESERVE_BYTES = 38;
+/** The file system that copies are written by. */
+const COPIES = "copies";
 const KIB = 1_024;
 const MEMORY_BYTES_MIN = 8_388_608;
 
@@ -46,8 +48,9 @@ export async function openDatabase(runtime: Runtime, disk: Disk, path: string, o
   try {
     const hasWal = checkFiles(disk, path);
     const engine = new Engine(sqlite, runtime, memoryBytesMax);
-    vfs = new Vfs({ engine, disk, runtime, module: shim, checksums });
-    connection = new Connection(engine, vfs, path, lock);
+    const files = { engine, disk, runtime, module: shim, checksums };
+    vfs = new Vfs(files);
+    connection = new Connection({ engine, vfs, path, lock, copyFiles: () => ({ vfs: new Vfs({ ...files, name: COPIES }), name: COPIES, disk }) });
     configure(connection, options);
     if (hasWal) settleWal(connection, path);
     return connection;

@@ -3,6 +3,9 @@ import { StoreError } from "../base/errors.ts";
 
 /** Result codes by their names in C, without `SQLITE_`. */
 export const resultCode = {
+  ERROR: 1,
+  BUSY: 5,
+  LOCKED: 6,
   NOMEM: 7,
   IOERR: 10,
   CORRUPT: 11,
@@ -11,6 +14,7 @@ export const resultCode = {
   RANGE: 25,
   NOTADB: 26,
   ROW: 100,
+  DONE: 101,
   IOERR_READ: 266,
   IOERR_SHORT_READ: 522,
   IOERR_WRITE: 778,
@@ -32,6 +36,8 @@ export interface SqliteFailure {
   readonly message: string;
   readonly path: string;
   readonly sql: string | null;
+  /** Where there is no SQL. @default "open" */
+  readonly doing?: string;
   /** What the disk said, if it was the disk. */
   readonly diskError: StoreError | null;
 }
@@ -40,11 +46,11 @@ export interface SqliteFailure {
 const SQL_LENGTH_MAX = 300;
 
 /** Makes the error of a failed call. */
-export function sqliteError({ code, message, path, sql, diskError }: SqliteFailure): StoreError {
+export function sqliteError({ code, message, path, sql, doing: verb = "open", diskError }: SqliteFailure): StoreError {
   const primary = code & 0xff;
   const shown = sql === null ? null : sql.length > SQL_LENGTH_MAX ? `${sql.slice(0, SQL_LENGTH_MAX)}…` : sql;
   const details = { path, sqliteCode: code, ...(shown === null ? {} : { sql: shown }) };
-  const doing = shown === null ? `Cannot open "${path}"` : `Cannot run ${JSON.stringify(shown)} on "${path}"`;
+  const doing = shown === null ? `Cannot ${verb} "${path}"` : `Cannot run ${JSON.stringify(shown)} on "${path}"`;
   const isOfDisk = primary === resultCode.IOERR || primary === resultCode.FULL || primary === resultCode.CANTOPEN || primary === resultCode.NOMEM;
   if (diskError !== null && isOfDisk) return new StoreError(diskError.code, `${doing}: ${diskError.message}`, { cause: diskError, details });
   if (primary === resultCode.NOMEM || code === resultCode.IOERR_NOMEM) return new StoreError("STORE_FULL", `${doing}: SQLite's memory is full`, { details });

@@ -41,6 +41,8 @@ export interface VfsOptions {
   readonly runtime: Pick<Runtime, "now" | "randomBytes">;
   readonly module: WebAssembly.Module;
   readonly checksums: boolean;
+  /** Under which SQLite knows it; the one without a name is the default. */
+  readonly name?: string;
 }
 
 /** The files of one database. */
@@ -66,7 +68,7 @@ export class Vfs {
   #running: Promise<void> | null = null;
   #queued: Promise<void> | null = null;
 
-  constructor({ engine, disk, runtime, module, checksums }: VfsOptions) {
+  constructor({ engine, disk, runtime, module, checksums, name }: VfsOptions) {
     this.#engine = engine;
     this.#disk = disk;
     this.#runtime = runtime;
@@ -75,7 +77,7 @@ export class Vfs {
     this.#checks = checksums ? new PageChecks(engine, this.shim, this.#layout) : null;
     this.#join = engine.allocate(JOIN_BYTES);
     this.#methods = engine.allocate(METHODS_BYTES);
-    this.#register(exports);
+    this.#register(exports, name ?? null);
   }
 
   /** Gives the error that a callback kept, once. */
@@ -368,7 +370,7 @@ export class Vfs {
     return resultCode.IOERR_DATA;
   }
 
-  #register(exports: WebAssembly.Exports): void {
+  #register(exports: WebAssembly.Exports, givenName: string | null): void {
     const { sqlite } = this.#engine;
     const method = (name: string): number => {
       const at = sqlite.__indirect_function_table.grow(1);
@@ -397,7 +399,7 @@ export class Vfs {
       0,
       0,
     ];
-    const name = this.#engine.allocateText("disk");
+    const name = this.#engine.allocateText(givenName ?? "disk");
     const vfs = this.#engine.allocate(VFS_BYTES);
     const fields = [
       1,
@@ -425,7 +427,9 @@ export class Vfs {
     ];
     this.#engine.words.set(methods, this.#methods >> 2);
     this.#engine.words.set(fields, vfs >> 2);
-    if (sqlite.sqlite3_vfs_register(vfs, 1) !== 0) throw new StoreError("SQLITE_FAILED", "Cannot start SQLite: it refused its file system");
+    if (sqlite.sqlite3_vfs_register(vfs, givenName === null ? 1 : 0) !== 0) {
+      throw new StoreError("SQLITE_FAILED", "Cannot start SQLite: it refused its file system");
+    }
   }
 }
 
