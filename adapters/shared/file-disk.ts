@@ -70,6 +70,19 @@ export class FileDisk implements Disk {
     });
   }
 
+  rename(from: string, to: string): void {
+    const source = this.#full(from), target = this.#full(to);
+    guarded("rename", from, () => {
+      if (!this.#fs.isFile(source)) throw new Error("there is no such file");
+      this.#makeParents(target);
+      this.#entries.forget(from);
+      this.#entries.forget(to);
+      this.#fs.rename(source, target);
+      this.#entries.sync(to);
+      this.#entries.syncParent(from);
+    });
+  }
+
   list(): readonly string[] {
     const names: string[] = [];
     guarded("list", this.#root, () => this.#collect(this.#root, "", names));

@@ -24,6 +24,7 @@ export interface FileSystem {
   /** Makes a directory with its parents; the first one made, or undefined. */
   makeDirectory(path: string): string | undefined;
   remove(path: string): void;
+  rename(from: string, to: string): void;
   /** Files and directories of a directory; empty where there is none. */
   entries(path: string): readonly { readonly name: string; readonly isDirectory: boolean }[];
 }
@@ -50,6 +51,7 @@ export const machineFileSystem: FileSystem = Object.freeze({
   isFile,
   makeDirectory: (path: string) => fs.mkdirSync(path, { recursive: true }),
   remove: (path: string) => fs.rmSync(path, { force: true }),
+  rename: (from: string, to: string) => fs.renameSync(from, to),
   entries,
 });
 

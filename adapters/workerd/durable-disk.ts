@@ -77,6 +77,18 @@ class DurableDisk implements Disk {
     this.#shared.files.delete(full);
   }
 
+  rename(from: string, to: string): void {
+    const full = this.#full(from), target = this.#full(to);
+    const id = this.#idOf(from, full);
+    if (id === null) throw new StoreError("DISK_FAILED", `Cannot rename "${from}": there is no such file`, { details: { path: from } });
+    if (full === target) return;
+    if (this.#idOf(to, target) === null) this.#refuseFolders(to, target);
+    else this.delete(to);
+    this.#run("rename", from, "UPDATE millrace_files SET path = ? WHERE id = ?", target, id);
+    this.#shared.files.get(full)?.markDeleted();
+    this.#shared.files.delete(full);
+  }
+
   list(): readonly string[] {
     const rows = this.#run("list", ".", "SELECT path FROM millrace_files WHERE substr(path, 1, ?) = ?", this.#prefix.length, this.#prefix);
     return rows.map(({ path }) => String(path).slice(this.#prefix.length)).sort();

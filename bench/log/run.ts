@@ -57,6 +57,7 @@ function slowDisk(disk: Disk): { readonly disk: Disk; flushes: number } {
     open,
     exists: (path) => disk.exists(path),
     delete: (path) => disk.delete(path),
+    rename: (from, to) => disk.rename(from, to),
     list: () => disk.list(),
     lock: (path, facts) => disk.lock(path, facts),
     lockHolder: (path) => disk.lockHolder(path),

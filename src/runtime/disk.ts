@@ -15,6 +15,8 @@
  * - **D7** `lock` admits one live holder a path, over all processes; a holder that died (kill -9 included) is taken over; the error of a second one is
  *   `StoreError` `DISK_LOCKED` and names the other process.
  * - **D8** Every failure is a `StoreError` (`DISK_FAILED`, `STORE_FULL` when space ran out) with the platform's error as cause.
+ * - **D9** `rename` is one step, and durable when it returns: at any moment, after loss of power too, the file is found whole under the one name or the other, and what had the new name before is
+ *   there until then. It makes no content durable. A missing file is `DISK_FAILED`; handles on either go on with their file or throw.
  *
  * @module
  */
@@ -63,6 +65,8 @@ export interface Disk {
   exists(path: string): boolean;
   /** Removes a file; a missing one is no error. */
   delete(path: string): void;
+  /** Gives a file another name, with its folders, in the place of the file that has it (D9). */
+  rename(from: string, to: string): void;
   /** Names of the files below the root, with `/`, sorted. */
   list(): readonly string[];
   /** Takes the exclusive lock of `path`. */

@@ -41,6 +41,15 @@ class MemoryDisk implements Disk {
     this.#files.delete(path);
   }
 
+  rename(from: string, to: string): void {
+    checkPath(from);
+    checkPath(to);
+    const content = this.#files.get(from);
+    if (content === undefined) throw new StoreError("DISK_FAILED", `Cannot rename "${from}": there is no such file`, { details: { path: from } });
+    this.#files.delete(from);
+    this.#files.set(to, content);
+  }
+
   list(): readonly string[] {
     return [...this.#files.keys()].sort();
   }

@@ -23,7 +23,7 @@ import type { SectorFates } from "./faulty-content.ts";
 
 /** An operation about to happen. */
 export interface DiskOperation {
-  readonly operation: "open" | "delete" | "read" | "write" | "truncate" | "sync" | "flush" | "size";
+  readonly operation: "open" | "delete" | "rename" | "read" | "write" | "truncate" | "sync" | "flush" | "size";
   readonly path: string;
   /** First byte, of reads and writes; the new size, of a truncate; else 0. */
   readonly position: number;
@@ -103,6 +103,20 @@ export class FaultyDisk implements Disk {
     checkPath(path);
     this.begin("delete", path);
     this.#names.delete(path);
+  }
+
+  rename(from: string, to: string): void {
+    checkPath(from);
+    checkPath(to);
+    this.begin("rename", from);
+    const content = this.#names.get(from);
+    if (content === undefined) throw failure("DISK_FAILED", "rename", from, "there is no such file");
+    const durable = this.#durableNames.get(from);
+    this.#names.delete(from);
+    this.#durableNames.delete(from);
+    this.#names.set(to, content);
+    // A name that no sync has covered is covered now, whatever its content.
+    this.#durableNames.set(to, durable ?? content);
   }
 
   list(): readonly string[] {

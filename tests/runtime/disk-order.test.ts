@@ -72,6 +72,11 @@ class NotedFileSystem implements FileSystem {
     this.calls.push(`remove ${path}`);
     this.#files.delete(path);
   }
+  rename(from: string, to: string): void {
+    this.calls.push(`rename ${from} ${to}`);
+    this.#files.delete(from);
+    this.#files.add(to);
+  }
   entries(): readonly { readonly name: string; readonly isDirectory: boolean }[] {
     return [];
   }

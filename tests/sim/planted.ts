@@ -65,6 +65,10 @@ class FlushingDisk implements Disk {
     this.#inner.delete(path);
   }
 
+  rename(from: string, to: string): void {
+    this.#inner.rename(from, to);
+  }
+
   list(): readonly string[] {
     return this.#inner.list();
   }

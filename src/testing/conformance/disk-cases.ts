@@ -1,4 +1,4 @@
-/** Conformance of a `Disk`: D1–D8 of `src/runtime/disk.ts`. What only real processes or a real loss of power can show is proven elsewhere; see docs/internals/disk.md. */
+/** Conformance of a `Disk`: D1–D9 of `src/runtime/disk.ts`. What only real processes or a real loss of power can show is proven elsewhere; see docs/internals/disk.md. */
 import { isStreamError } from "../../base/errors.ts";
 import type { Disk } from "../../runtime/disk.ts";
 import type { Case } from "./cases.ts";
@@ -29,6 +29,8 @@ const pathCases: readonly DiskCase[] = [
         checkThrows(() => disk.open(path, { create: false }), FAILED, "open without create");
         checkThrows(() => disk.exists(path), FAILED, "exists");
         checkThrows(() => disk.delete(path), FAILED, "delete");
+        checkThrows(() => disk.rename(path, "b"), FAILED, "rename from");
+        checkThrows(() => disk.rename("a", path), FAILED, "rename to");
         checkThrows(() => disk.lock(path), FAILED, "lock");
         checkThrows(() => disk.lockHolder(path), FAILED, "lockHolder");
         checkEqual(disk.list(), [], "nothing was made");
@@ -296,6 +298,47 @@ const lifeCases: readonly DiskCase[] = [
       }
       checkEqual(readAll(disk, "a"), bytesOf(7, 7, 7), "the new file");
       file.close();
+    },
+  },
+  {
+    name: "D9 rename() gives a file another name, in another folder too, and in the place of another file",
+    async run({ disk, another }) {
+      writeAll(disk, "a", bytesOf(1, 2));
+      disk.rename("a", "folder/b");
+      checkEqual([disk.list(), readAll(another(), "folder/b")], [["folder/b"], bytesOf(1, 2)], "the new name");
+      checkThrows(() => disk.open("a", { create: false }), FAILED, "the old name");
+      writeAll(disk, "a", bytesOf(9, 9, 9));
+      disk.rename("folder/b", "a");
+      checkEqual([disk.list(), readAll(another(), "a")], [["a"], bytesOf(1, 2)], "in the place of another");
+      writeAll(disk, "folder/b", bytesOf(5));
+      checkEqual([readAll(disk, "folder/b"), readAll(disk, "a")], [bytesOf(5), bytesOf(1, 2)], "the old name made anew is another file");
+      disk.rename("a", "a");
+      checkEqual(readAll(another(), "a"), bytesOf(1, 2), "to its own name");
+    },
+  },
+  {
+    name: "D9 rename() of a missing file fails, and leaves what has the new name",
+    async run({ disk }) {
+      writeAll(disk, "b", bytesOf(1));
+      checkThrows(() => disk.rename("a", "b"), FAILED, "missing");
+      checkThrows(() => disk.rename("folder/a", "b"), FAILED, "missing folder");
+      checkEqual([disk.list(), readAll(disk, "b")], [["b"], bytesOf(1)], "the file with the new name");
+    },
+  },
+  {
+    name: "D9 a name that was given survives loss of power, and the former one does not come back",
+    needs: "losesPower",
+    async run({ disk, losePower }) {
+      for (const [path, byte] of [["new", 1], ["old", 2]] as const) {
+        const file = disk.open(path);
+        file.write(bytesOf(byte), 0);
+        file.sync();
+        file.close();
+      }
+      disk.rename("new", "old");
+
+      const after = losePower?.() ?? disk;
+      checkEqual([after.list(), readAll(after, "old")], [["old"], bytesOf(1)], "after loss of power");
     },
   },
   {

@@ -61,6 +61,10 @@ export class HeldDisk implements Disk {
     this.#disk.delete(path);
   }
 
+  rename(from: string, to: string): void {
+    this.#disk.rename(from, to);
+  }
+
   list(): readonly string[] {
     return this.#disk.list();
   }
