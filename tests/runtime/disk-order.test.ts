@@ -184,6 +184,19 @@ describe("FileDisk", () => {
     expect(fileSystem.take()).toEqual(["remove /data/app/folder/a", "fsync /data/app/folder"]);
   });
 
+  test("D9 rename() makes the new name durable, then that the old one is gone", () => {
+    const { fileSystem, disk } = noted();
+    disk.open("a").sync();
+    fileSystem.take();
+
+    disk.rename("a", "folder/b");
+    const renamed = fileSystem.take();
+    disk.open("a").sync();
+
+    expect(renamed).toEqual(["rename /data/app/a /data/app/folder/b", "fsync /data/app/folder", "fsync /data/app", "fsync /data", "fsync /data/app"]);
+    expect(fileSystem.take()).toEqual(["fdatasync /data/app/a", "fsync /data/app", "fsync /data"]);
+  });
+
   test("D5 calls during a flush share one that starts after it", async () => {
     const { fileSystem, disk } = noted();
     const file = disk.open("a");

@@ -29,6 +29,7 @@ function lying(disk: Disk): Disk {
   };
   return {
     ...{ name: "lying", open, exists: (path) => disk.exists(path), delete: (path) => disk.delete(path), list: () => disk.list() },
+    rename: (from, to) => disk.rename(from, to),
     ...{ lock: (path, facts) => disk.lock(path, facts), lockHolder: (path) => disk.lockHolder(path) },
   };
 }
