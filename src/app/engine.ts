@@ -169,7 +169,8 @@ export class Engine {
       watermark: Number.isFinite(task.clock.safe) ? task.clock.safe : null,
     }));
     const restoring = worker.state === "stopped" || worker.state === "failed" ? [] : worker.restoring;
-    const tasks = [...atWork, ...restoring.map((id) => ({ id, status: "restoring", lag: null, watermark: null }))];
+    const refused = [...worker.refused].map(([id, { message }]) => ({ id, status: "stopped", reason: message, lag: null, watermark: null }));
+    const tasks = [...atWork, ...refused, ...restoring.map((id) => ({ id, status: "restoring", lag: null, watermark: null }))];
     const failure = worker.failure;
     const base = { tasks, ready: failure === null && (worker.state === "running" || worker.state === "committing") };
     switch (worker.state) {
@@ -189,7 +190,9 @@ export class Engine {
   #workingHealth(base: Pick<HealthReport, "tasks" | "ready">): HealthReport {
     const { worker } = this;
     const waiting = worker.isMoving ? MOVING : base.tasks.some(({ status }) => status === "restoring") ? RESTORING : null;
-    const trouble = worker.commitTrouble ?? this.#standstill() ?? waiting;
+    const [refused] = worker.refused;
+    const trouble = (refused === undefined ? null : `task ${refused[0]} does not run here: ${refused[1].message}`) ?? worker.commitTrouble ??
+      this.#standstill() ?? waiting;
     return trouble === null ? { ...base, status: "ok", live: true } : { ...base, status: "degraded", reason: trouble, live: true };
   }
 

@@ -34,6 +34,7 @@ export type ObservedEvent =
   | { readonly type: "appStopped"; readonly app: string; readonly reason: string }
   | { readonly type: "listening"; readonly url: string; readonly isLoopback: boolean }
   | TaskRestoring
+  | StoreMigrated
   | { readonly type: "taskStarted"; readonly task: string; readonly restoredRecords: number; readonly durationMs: number }
   | { readonly type: "taskStopped"; readonly task: string; readonly reason: string; readonly error: ErrorFacts | null }
   | { readonly type: "taskStuck"; readonly task: string; readonly step: string | null; readonly record: RecordPlace | null; readonly ageMs: number }
@@ -64,6 +65,24 @@ export interface TaskRestoring {
   readonly recordsPerSecond: number;
   /** About how long it will take, ms. */
   readonly leftMs: number;
+}
+
+/** A store whose rows were brought into another form; the next commit of its task puts them in the place of what was kept. */
+export interface StoreMigrated {
+  /** What tells it from other events. */
+  readonly type: "storeMigrated";
+  /** Whose store it is. */
+  readonly task: string;
+  /** Its name. */
+  readonly store: string;
+  /** What it was kept as. */
+  readonly from: string;
+  /** What it is kept as now. */
+  readonly to: string;
+  /** How many there were. */
+  readonly rows: number;
+  /** How long it took. */
+  readonly durationMs: number;
 }
 
 /** A record that went to its dead-letter topic, in the commit in which it counts as done. */
@@ -116,6 +135,7 @@ const SEVERITIES: { readonly [Type in ObservedEventType]: Severity } = Object.fr
   appStopped: "info",
   listening: "info",
   taskRestoring: "info",
+  storeMigrated: "info",
   taskStarted: "info",
   taskStopped: "info",
   taskStuck: "error",

@@ -102,6 +102,10 @@ export function describe(event: ObservedEvent): string {
       return `Task ${event.task} is being restored: ${event.restoredRecords} records, ${event.recordsPerSecond} a second, ${event.leftRecords} to come, about ${
         Math.ceil(event.leftMs / 1_000)
       } s left`;
+    case "storeMigrated":
+      return `Store "${event.store}" of task ${event.task} was migrated in ${
+        Math.round(event.durationMs)
+      } ms, ${event.rows} rows, from "${event.from}" to "${event.to}"`;
     case "taskStarted":
       return `Task ${event.task} started after ${Math.round(event.durationMs)} ms, ${event.restoredRecords} records restored`;
     case "taskStopped":

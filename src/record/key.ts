@@ -8,6 +8,8 @@ import type { Payload } from "./record.ts";
 
 /** How the keys of a topic or step become bytes and map keys. */
 export interface KeyFormat {
+  /** Of another name, other ids: what is kept under them cannot be found again. */
+  readonly name: string;
   /** The same for equal keys, different for others. What state is kept under. */
   toId(key: unknown): string;
   fromId(id: string): unknown;
@@ -19,20 +21,23 @@ export interface KeyFormat {
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Text keys, as they are. Throws `DefinitionError` for others: they would come back as text. */
-export const textKeys: KeyFormat = { toId: textOf, fromId: (id) => id, encode: textOf, decode: null };
+export const textKeys: KeyFormat = { name: "text", toId: textOf, fromId: (id) => id, encode: textOf, decode: null };
 
 function textOf(key: unknown): string {
   if (typeof key === "string") return key;
-  throw new DefinitionError(`Cannot use a key of type ${typeof key}: keys are text unless the topic or feature set has a keyFormat`, { code: "OPTION_INVALID" });
+  throw new DefinitionError(`Cannot use a key of type ${typeof key}: keys are text unless the topic or feature set has a keyFormat`, {
+    code: "OPTION_INVALID",
+  });
 }
 
 /** Keys of any plain type: what `groupBy` gives. */
-export const anyKeys: KeyFormat = { toId: idOf, fromId: keyOf, encode: idOf, decode: (bytes) => keyOf(decodeText(bytes)) };
+export const anyKeys: KeyFormat = { name: "any", toId: idOf, fromId: keyOf, encode: idOf, decode: (bytes) => keyOf(decodeText(bytes)) };
 
 /** Keys by a codec of the user's; `encode` must give equal bytes for equal keys. */
-export function codecKeys(format: { encode(key: never): Payload; decode(bytes: Uint8Array): unknown }): KeyFormat {
+export function codecKeys(format: { readonly name: string; encode(key: never): Payload; decode(bytes: Uint8Array): unknown }): KeyFormat {
   const encode = (key: unknown): Payload => format.encode(key as never);
   return {
+    name: format.name,
     toId: (key) => {
       const payload = encode(key);
       if (typeof payload === "string") return payload;

@@ -4,9 +4,12 @@
  * A *space* is one store of one task: (store name, partition). A row is (space, time, key) → value, so that windows and timers lie in the order of their end and a plain
  * key-value store is the special case of time 0. Reads outside of the commit see committed rows only, for writes happen inside of it alone.
  */
-import { StoreError } from "../base/errors.ts";
 import type { Database, Statement } from "../sqlite/database.ts";
 import type { RowSink } from "./changes.ts";
+import type { RowMigration } from "./migration.ts";
+import { Spaces } from "./spaces.ts";
+
+export type { Checkpoint, StoredSpace } from "./spaces.ts";
 
 /** What is known of a store over restarts. */
 export interface StoreSpec {
@@ -14,16 +17,13 @@ export interface StoreSpec {
   readonly name: string;
   /** What must not change while state is kept, such as the kind and the size of a window. */
   readonly fingerprint: string;
+  /** How rows kept under another fingerprint become its own; throws `STORE_INCOMPATIBLE` or `STORE_NEWER` where they cannot. Missing: they never can. */
+  readonly migration?: (kept: string) => RowMigration;
   /** The bytes are copied at once: they may be good until the next call only. */
   readonly pack: (value: unknown) => Uint8Array;
   readonly unpack: (bytes: Uint8Array) => unknown;
-}
-
-/** How far a changelog is in a database. */
-export interface Checkpoint {
-  readonly position: number;
-  /** Wall clock, ms. */
-  readonly savedAt: number;
+  /** A value as its user knows it; without it, as it is. */
+  readonly show?: (value: unknown) => unknown;
 }
 
 /** A row as it lies in the database. */
@@ -33,12 +33,10 @@ export interface StoredRow {
   readonly value: Uint8Array;
 }
 
-const FORMAT = 1;
 const SMALLEST_TIME = -Number.MAX_SAFE_INTEGER;
 
 /** Rows of all spaces of one database. */
-export class StateStorage implements RowSink {
-  readonly #database: Database;
+export class StateStorage extends Spaces implements RowSink {
   readonly #get: Statement;
   readonly #put: Statement;
   readonly #delete: Statement;
@@ -49,11 +47,9 @@ export class StateStorage implements RowSink {
   readonly #last: Statement;
   readonly #range: Statement;
   readonly #any: Statement;
-  readonly #saveCheckpoint: Statement;
 
   constructor(database: Database) {
-    this.#database = database;
-    createTables(database);
+    super(database);
     this.#get = database.prepare("SELECT value FROM state WHERE space = ?1 AND time = ?2 AND key = ?3");
     this.#put = database.prepare(
       "INSERT INTO state (space, time, key, value) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (space, time, key) DO UPDATE SET value = excluded.value",
@@ -66,170 +62,6 @@ export class StateStorage implements RowSink {
     this.#last = database.prepare("SELECT key, value FROM state WHERE space = ?1 AND time = 0 AND key >= ?2 AND key <= ?3 ORDER BY key DESC LIMIT 1");
     this.#range = database.prepare("SELECT key, value FROM state WHERE space = ?1 AND time = 0 AND key >= ?2 AND key < ?3 ORDER BY key LIMIT ?4");
     this.#any = database.prepare("SELECT 1 FROM state WHERE space = ?1 AND time = ?2 LIMIT 1");
-    this.#saveCheckpoint = database.prepare(
-      "INSERT INTO checkpoints (topic, part, position, saved_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (topic, part) DO UPDATE SET position = excluded.position, saved_at = excluded.saved_at",
-    );
-  }
-
-  /** Runs `work` in a transaction of its own, for databases that are not the log's. */
-  transaction(work: () => void): void {
-    this.#database.exec("BEGIN IMMEDIATE");
-    try {
-      work();
-      this.#database.exec("COMMIT");
-    } catch (error) {
-      if (this.#database.inTransaction) this.#database.exec("ROLLBACK");
-      throw error;
-    }
-  }
-
-  /** The number of the space of a store and partition; makes it. Throws `STORE_INCOMPATIBLE` when the store was kept under another fingerprint. */
-  space(spec: Pick<StoreSpec, "name" | "fingerprint">, partition: number): number {
-    const find = this.#database.prepare("SELECT id, fingerprint FROM spaces WHERE store = ?1 AND part = ?2");
-    try {
-      find.bindText(0, spec.name);
-      find.bindNumber(1, partition);
-      if (find.step()) {
-        const id = find.number(0), fingerprint = find.text(1);
-        find.reset();
-        if (fingerprint !== spec.fingerprint) {
-          throw new StoreError(
-            "STORE_INCOMPATIBLE",
-            `Cannot open store "${spec.name}": it was kept as "${fingerprint}" and is defined as "${spec.fingerprint}" now: give the step another name, or use another directory`,
-          );
-        }
-        return id;
-      }
-    } finally {
-      find.finalize();
-    }
-    const insert = this.#database.prepare("INSERT INTO spaces (store, part, fingerprint) VALUES (?1, ?2, ?3) RETURNING id");
-    try {
-      insert.bindText(0, spec.name);
-      insert.bindNumber(1, partition);
-      insert.bindText(2, spec.fingerprint);
-      insert.step();
-      const id = insert.number(0);
-      insert.reset();
-      return id;
-    } finally {
-      insert.finalize();
-    }
-  }
-
-  /** The space if it exists; null otherwise. For readers. */
-  findSpace(store: string, partition: number): number | null {
-    const find = this.#database.prepare("SELECT id FROM spaces WHERE store = ?1 AND part = ?2");
-    try {
-      find.bindText(0, store);
-      find.bindNumber(1, partition);
-      const id = find.step() ? find.number(0) : null;
-      find.reset();
-      return id;
-    } finally {
-      find.finalize();
-    }
-  }
-
-  /** The names of all stores that were ever opened for a partition. */
-  stores(partition: number): string[] {
-    const find = this.#database.prepare("SELECT store FROM spaces WHERE part = ?1 ORDER BY store");
-    try {
-      find.bindNumber(0, partition);
-      const names: string[] = [];
-      while (find.step()) names.push(find.text(0));
-      find.reset();
-      return names;
-    } finally {
-      find.finalize();
-    }
-  }
-
-  // ── What came from changelogs ──────────────────────────────────────────────────────────────────────────────────────
-
-  /** Up to where a partition of a changelog is in here; null: nothing of it is. */
-  checkpoint(topic: string, partition: number): Checkpoint | null {
-    return this.#query("SELECT position, saved_at FROM checkpoints WHERE topic = ?1 AND part = ?2", [topic, partition], (row) => ({
-      position: row.number(0),
-      savedAt: row.number(1),
-    }))[0] ?? null;
-  }
-
-  /** Everything below `position` of a partition of a changelog is in here; in the transaction that brought it. */
-  saveCheckpoint(topic: string, partition: number, { position, savedAt }: Checkpoint): void {
-    this.#saveCheckpoint.bindText(0, topic);
-    this.#saveCheckpoint.bindNumber(1, partition);
-    this.#saveCheckpoint.bindNumber(2, position);
-    this.#saveCheckpoint.bindNumber(3, savedAt);
-    this.#saveCheckpoint.run();
-  }
-
-  /** The changelog that a space is said in; null: none yet. */
-  changelogOf(space: number): string | null {
-    return this.#query("SELECT topic FROM logged_spaces WHERE space = ?1", [space], (row) => row.text(0))[0] ?? null;
-  }
-
-  /** The space is said in this changelog from here on. */
-  setChangelog(space: number, topic: string): void {
-    this.#query("INSERT INTO logged_spaces (space, topic) VALUES (?1, ?2) ON CONFLICT (space) DO UPDATE SET topic = excluded.topic", [space, topic]);
-  }
-
-  /** A changelog says what a store is, and then all of its rows: that counts, whatever was known of it. */
-  restoreSpace(store: string, partition: number, fingerprint: string, topic: string): void {
-    this.#query(
-      "INSERT INTO spaces (store, part, fingerprint) VALUES (?1, ?2, ?3) ON CONFLICT (store, part) DO UPDATE SET fingerprint = excluded.fingerprint",
-      [
-        store,
-        partition,
-        fingerprint,
-      ],
-    );
-    const space = this.findSpace(store, partition)!;
-    this.#query("DELETE FROM state WHERE space = ?1", [space]);
-    this.setChangelog(space, topic);
-  }
-
-  /** Says all rows of a space to another. */
-  writeTo(space: number, sink: RowSink): void {
-    const statement = this.#database.prepare("SELECT time, key, value FROM state WHERE space = ?1 ORDER BY time, key");
-    try {
-      statement.bindNumber(0, space);
-      while (statement.step()) sink.put(space, statement.number(0), statement.text(1), statement.blob(2));
-    } finally {
-      statement.finalize();
-    }
-  }
-
-  /** The spaces that are said in a partition of a changelog. */
-  spacesOf(topic: string, partition: number): number[] {
-    const sql = "SELECT space FROM logged_spaces JOIN spaces ON id = space WHERE topic = ?1 AND part = ?2";
-    return this.#query(sql, [topic, partition], (row) => row.number(0));
-  }
-
-  /** Deletes all that came from a partition of a changelog. */
-  forget(topic: string, partition: number): void {
-    for (const space of this.spacesOf(topic, partition)) this.forgetSpace(space);
-    this.#query("DELETE FROM checkpoints WHERE topic = ?1 AND part = ?2", [topic, partition]);
-  }
-
-  /** Deletes a space and its rows. */
-  forgetSpace(space: number): void {
-    this.#query("DELETE FROM state WHERE space = ?1", [space]);
-    this.#query("DELETE FROM logged_spaces WHERE space = ?1", [space]);
-    this.#query("DELETE FROM spaces WHERE id = ?1", [space]);
-  }
-
-  #query<T = void>(sql: string, values: readonly (string | number)[], read?: (row: Statement) => T): T[] {
-    const statement = this.#database.prepare(sql);
-    try {
-      values.forEach((value, index) => typeof value === "string" ? statement.bindText(index, value) : statement.bindNumber(index, value));
-      const found: T[] = [];
-      while (statement.step()) if (read !== undefined) found.push(read(statement));
-      statement.reset();
-      return found;
-    } finally {
-      statement.finalize();
-    }
   }
 
   // ── Rows ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -321,6 +153,29 @@ export class StateStorage implements RowSink {
     statement.reset();
     return row;
   }
+
+  /** How many rows a space has. */
+  countRows(space: number): number {
+    return this.query("SELECT count(*) FROM state WHERE space = ?1", [space], (row) => row.number(0))[0]!;
+  }
+
+  /** All rows of a space, by time and key, `pageSize` at a time: between two pages others may use the database. */
+  *pages(space: number, pageSize: number): Generator<readonly StoredRow[], void> {
+    const sql = "SELECT time, key, value FROM state WHERE space = ?1 AND (time, key) > (?2, ?3) ORDER BY time, key LIMIT ?4";
+    // Less than any row's.
+    for (let time = -Infinity, key = "";;) {
+      const page = this.query(sql, [space, time, key, pageSize], (row) => ({ time: row.number(0), key: row.text(1), value: row.blob(2) }));
+      if (page.length === 0) return;
+      yield page;
+      ({ time, key } = page.at(-1)!);
+    }
+  }
+
+  /** Says all rows of a space to another. */
+  writeTo(space: number, sink: RowSink): void {
+    const read = (row: Statement): void => sink.put(space, row.number(0), row.text(1), row.blob(2));
+    this.query("SELECT time, key, value FROM state WHERE space = ?1 ORDER BY time, key", [space], read);
+  }
 }
 
 function rows(statement: Statement, time: number): StoredRow[] {
@@ -328,23 +183,4 @@ function rows(statement: Statement, time: number): StoredRow[] {
   while (statement.step()) found.push({ time, key: statement.text(0), value: statement.blob(1) });
   statement.reset();
   return found;
-}
-
-function createTables(database: Database): void {
-  database.exec(`
-    CREATE TABLE IF NOT EXISTS state_format (version INTEGER NOT NULL);
-    CREATE TABLE IF NOT EXISTS spaces (id INTEGER PRIMARY KEY, store TEXT NOT NULL, part INTEGER NOT NULL, fingerprint TEXT NOT NULL, UNIQUE (store, part));
-    CREATE TABLE IF NOT EXISTS state (space INTEGER NOT NULL, time INTEGER NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (space, time, key)) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS checkpoints (topic TEXT NOT NULL, part INTEGER NOT NULL, position INTEGER NOT NULL, saved_at INTEGER NOT NULL, PRIMARY KEY (topic, part)) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS logged_spaces (space INTEGER PRIMARY KEY, topic TEXT NOT NULL);
-    INSERT INTO state_format (version) SELECT ${FORMAT} WHERE NOT EXISTS (SELECT 1 FROM state_format);
-  `);
-  const statement = database.prepare("SELECT max(version) FROM state_format");
-  statement.step();
-  const version = statement.number(0);
-  statement.reset();
-  statement.finalize();
-  if (version > FORMAT) {
-    throw new StoreError("STORE_NEWER", `Cannot open state: it has format ${version}, this version reads up to ${FORMAT}`);
-  }
 }

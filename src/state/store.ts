@@ -50,12 +50,15 @@ export class StateStore {
   #closed: Bucket[] = [];
   #bytes = 0;
   #epoch = 1;
+  /** Its rows were brought into another form, and take the place of those that are kept with the next commit. */
+  #isMigrated: boolean;
 
   constructor(storage: StateStorage, scope: EffectScope, spec: StoreSpec, partition: number) {
     this.spec = spec;
     this.#storage = storage;
     this.#scope = scope;
     this.#space = storage.space(spec, partition);
+    this.#isMigrated = storage.isAside(this.#space);
     this.#times = storage.times(this.#space);
     for (const time of this.#times) this.#buckets.set(time, new Bucket(time, true));
   }
@@ -70,9 +73,14 @@ export class StateStore {
     return this.#bytes;
   }
 
-  /** Entries to write at the next commit. */
+  /** Its rows are new as a whole: the next commit says all of them. */
+  get isMigrated(): boolean {
+    return this.#isMigrated;
+  }
+
+  /** Entries to write at the next commit; at least one where that is to happen though nothing else does. */
   get dirtyCount(): number {
-    return this.#dirty.length;
+    return this.#isMigrated ? this.#dirty.length + 1 : this.#dirty.length;
   }
 
   /** The earliest time with entries; Infinity when empty. */
@@ -130,6 +138,18 @@ export class StateStore {
     return true;
   }
 
+  /** Values of a key: that of time 0, or of up to `limit` times after `after`. For people to look at. */
+  near(key: string, after: number, limit: number): (readonly [time: number, value: unknown])[] {
+    const found: (readonly [number, unknown])[] = [];
+    for (const time of this.#times) {
+      if (time !== 0 && time <= after) continue;
+      const value = this.get(time, key);
+      if (value !== undefined) found.push([time, value]);
+      if (found.length === limit) break;
+    }
+    return found;
+  }
+
   /** All keys and values of time 0. */
   *all(): Iterable<readonly [key: string, value: unknown]> {
     const bucket = this.#buckets.get(0);
@@ -144,6 +164,7 @@ export class StateStore {
   /** Writes what changed. Into the database, which is the default, inside of the commit's transaction. Returns the bytes written. */
   flush(sink: RowSink = this.#storage): number {
     let bytes = 0;
+    if (this.#isMigrated && sink === this.#storage) this.#storage.adopt(this.#space);
     for (const bucket of this.#closed) {
       if (bucket.isStored) sink.deleteTime(this.#space, bucket.time);
     }
@@ -161,6 +182,7 @@ export class StateStore {
 
   /** The commit has happened: what was dirty is clean. */
   committed(): void {
+    this.#isMigrated = false;
     for (const entry of this.#dirty) {
       entry.isDirty = false;
       entry.isStored = entry.value !== undefined;

@@ -18,6 +18,25 @@ export interface MergingAggregator<in T, out R> extends Aggregator<T, R> {
 /** Aggregators by name; `R` is read off them. */
 export type Aggregators<V, R> = { readonly [P in keyof R]: Aggregator<V, R[P]> };
 
+/** What is kept of an aggregator, of a window and key. */
+interface KeptForm {
+  /** For people. */
+  readonly says: string;
+  is(kept: unknown): boolean;
+}
+
+const keptNumber: KeptForm = { says: "a number", is: (kept) => typeof kept === "number" };
+const keptMean: KeptForm = {
+  says: "[sum, count]",
+  is: (kept) => Array.isArray(kept) && kept.length === 2 && kept.every((part) => typeof part === "number"),
+};
+const keptExtreme: KeptForm = {
+  says: "a number, text, bigint or date",
+  is: (kept) => ["number", "string", "bigint"].includes(typeof kept) || kept instanceof Date,
+};
+const keptTimed: KeptForm = { says: "[timestamp, value]", is: (kept) => Array.isArray(kept) && kept.length === 2 && typeof kept[0] === "number" };
+const keptList: KeptForm = { says: "a list that is not empty", is: (kept) => Array.isArray(kept) && kept.length > 0 };
+
 /** How an aggregator works. States are never changed in place; undefined is the state of nothing. */
 export interface Fold<T, S, R> {
   /** Part of what must not change while state is kept. */
@@ -27,6 +46,8 @@ export interface Fold<T, S, R> {
   add(state: S | undefined, value: T, timestamp: number): S;
   merge(left: S, right: S): S;
   result(state: S | undefined): R;
+  /** What a state is when it is kept: for migrations, which bring it from elsewhere. */
+  readonly kept: KeptForm;
   /** To and from what can be kept; the state itself by default. */
   pack?(state: S): unknown;
   unpack?(kept: unknown): S;
@@ -72,6 +93,7 @@ function aggregator<T, S, R>(fold: Fold<T, S, R>): MergingAggregator<T, R> {
 export function count<T>(where?: (value: T) => boolean): MergingAggregator<T, number> {
   return aggregator<T, number, number>({
     name: "count",
+    kept: keptNumber,
     takesTombstones: where === undefined,
     add: where === undefined ? (state = 0) => state + 1 : (state = 0, value) => where(value) ? state + 1 : state,
     merge: (left, right) => left + right,
@@ -83,6 +105,7 @@ export function count<T>(where?: (value: T) => boolean): MergingAggregator<T, nu
 export function sum<T>(of: (value: T) => number): MergingAggregator<T, number> {
   return aggregator<T, number, number>({
     name: "sum",
+    kept: keptNumber,
     add: (state = 0, value) => state + of(value),
     merge: (left, right) => left + right,
     result: (state = 0) => state,
@@ -94,6 +117,7 @@ export function mean<T>(of: (value: T) => number): MergingAggregator<T, number |
   type State = readonly [sum: number, count: number];
   return aggregator<T, State, number | null>({
     name: "mean",
+    kept: keptMean,
     add: (state, value) => state === undefined ? [of(value), 1] : [state[0] + of(value), state[1] + 1],
     merge: (left, right) => [left[0] + right[0], left[1] + right[1]],
     result: (state) => state === undefined ? null : state[0] / state[1],
@@ -114,6 +138,7 @@ function extreme<T, R>(name: string, of: (value: T) => R, isBetter: (candidate: 
   const better = (best: R | undefined, candidate: R): R => best === undefined || isBetter(candidate, best) ? candidate : best;
   return aggregator<T, R, R>({
     name,
+    kept: keptExtreme,
     add: (state, value) => better(state, of(value)),
     merge: (left, right) => better(left, right),
     result: (state) => state as R,
@@ -135,6 +160,7 @@ export function last<T, R>(of: (value: T) => R): MergingAggregator<T, R> {
 function byTime<T, R>(name: string, of: (value: T) => R, isBetter: (candidate: number, kept: number) => boolean): MergingAggregator<T, R> {
   return aggregator<T, Timed<R>, R>({
     name,
+    kept: keptTimed,
     add: (state, value, timestamp) => state === undefined || isBetter(timestamp, state[0]) ? [timestamp, of(value)] : state,
     merge: (left, right) => isBetter(right[0], left[0]) ? right : left,
     result: (state) => state?.[1] as R,
@@ -163,6 +189,7 @@ export function collect<T>(options: { readonly max?: number } = {}): MergingAggr
   const chain = (values: readonly T[]): Chain<T> => values.reduce<Chain<T> | undefined>(append, undefined)!;
   return aggregator<T, Chain<T>, readonly T[]>({
     name: "collect",
+    kept: keptList,
     add: append,
     merge: (left, right) => list(right).reduce(append, left),
     result: list,
@@ -175,6 +202,7 @@ export function collect<T>(options: { readonly max?: number } = {}): MergingAggr
 export function reduceFold<V>(fn: (left: V, right: V) => V): Fold<V, { readonly value: V }, V> {
   return {
     name: "reduce",
+    kept: { says: "a value", is: (kept) => Array.isArray(kept) && kept[0] !== undefined },
     add: (state, value) => ({ value: state === undefined ? value : fn(state.value, value) }),
     merge: (left, right) => ({ value: fn(left.value, right.value) }),
     result: (state) => state!.value,

@@ -8,9 +8,11 @@ import { iterateStep, RecordQueue } from "./iterate.ts";
 import { armStep, branchStep, filterStep, flatMapStep, forEachStep, keyedStep, mapStep, passStep, rekeyStep, writeStep } from "./operators.ts";
 import type { Skip } from "./signals.ts";
 import { type InferKey, type InferValue, type Source, sourceParts, type SourceParts, sourceProperty, type Target, targetParts, type TopicView } from "./source.ts";
+import { type KeptAggregates, type Migration, migrationFault, type StoredAggregates } from "./migration.ts";
 import { madeTopic, viewOf } from "./topic.ts";
 import type { Window, Windowed } from "./window.ts";
-import { type Late, windowStep, windowStore } from "./window-aggregate.ts";
+import { type Late, windowStep } from "./window-aggregate.ts";
+import { windowStore } from "./window-store.ts";
 
 /** What a predicate leaves of `V`. */
 export type Narrowed<P, V> = P extends (value: V, ...rest: never) => value is (infer W extends V) ? W : V;
@@ -71,10 +73,15 @@ export interface Stream<out K, out V> extends Source<K, V>, AsyncIterable<V> {
 
 /** A stream cut into windows. */
 export interface WindowedStream<K, V> {
-  /** Several folds at once, by name. */
-  aggregate<R>(aggregators: Aggregators<V, R>): Stream<K, Windowed<K, R>>;
-  /** Puts two values together, from the first on. */
-  reduce(fn: (left: V, right: V) => V): Stream<K, Windowed<K, V>>;
+  /** Several folds at once, by name. `migration`: for windows that are open when another version of the app takes over. */
+  aggregate<R>(aggregators: Aggregators<V, R>, migration?: Migration<KeptAggregates<NoInfer<R>>, StoredAggregates>): Stream<K, Windowed<K, R>>;
+  /** Puts two values together, from the first on. `migration`: for windows that are open when another version of the app takes over. */
+  reduce(fn: (left: V, right: V) => V, migration?: Migration<V>): Stream<K, Windowed<K, V>>;
+}
+
+/** Of a fold that gives the whole value, which it keeps as the one of its list. */
+function wholeMigration<V>({ version, migrate }: Migration<V>): Migration<unknown, StoredAggregates> {
+  return { version, migrate: (stored, from) => ({ "": [migrate((stored[""] as readonly unknown[])[0], from)] }) };
 }
 
 /** The stream of a source. */
@@ -145,8 +152,13 @@ class Steps<K, V> implements Stream<K, V> {
     const step = options.name ?? `${name}-${window["~window"]}-${aligned.sizeMs}${aligned.advanceMs === aligned.sizeMs ? "" : `-${aligned.advanceMs}`}`;
     if (emit !== "close" && emit !== "update") builder.fault(`emit of window "${step}" is ${JSON.stringify(emit)}, wanted "close" or "update"`);
     if (late !== "topic" && late !== "drop" && typeof late !== "function") builder.fault(`late of window "${step}" is ${JSON.stringify(late)}, wanted "topic", "drop" or a function`);
-    const aggregate = <R>(folds: readonly (readonly [string, ReturnType<typeof foldOf>])[]): Stream<Keyed, Windowed<Keyed, R>> => {
-      const aggregation = { name: step, windows: aligned, emit, late: late as Late, keys: key, folds };
+    const aggregate = <R>(
+      folds: readonly (readonly [string, ReturnType<typeof foldOf>])[],
+      migration: Migration<unknown, StoredAggregates> | undefined,
+    ): Stream<Keyed, Windowed<Keyed, R>> => {
+      const fault = migrationFault(`window "${step}"`, migration);
+      if (fault !== null) builder.fault(fault);
+      const aggregation = { name: step, windows: aligned, emit, late: late as Late, keys: key, folds, migration: fault === null ? migration ?? null : null };
       return this.#then<Keyed, Windowed<Keyed, R>>({
         kind: `${window["~window"]} window`,
         name: step,
@@ -156,12 +168,12 @@ class Steps<K, V> implements Stream<K, V> {
       });
     };
     return {
-      aggregate: <R>(aggregators: Aggregators<V, R>) => {
+      aggregate: <R>(aggregators: Aggregators<V, R>, migration?: Migration<KeptAggregates<NoInfer<R>>, StoredAggregates>) => {
         const named = Object.entries<Aggregator<V, unknown>>(aggregators);
         if (named.length === 0) builder.fault(`aggregate() of window "${step}" got no aggregators, wanted at least one`);
-        return aggregate<R>(named.map(([as, aggregator]) => [as, foldOf(aggregator as Aggregator<never, unknown>)]));
+        return aggregate<R>(named.map(([as, aggregator]) => [as, foldOf(aggregator as Aggregator<never, unknown>)]), migration);
       },
-      reduce: (fn) => aggregate<V>([["", reduceFold(fn) as unknown as ReturnType<typeof foldOf>]]),
+      reduce: (fn, migration) => aggregate<V>([["", reduceFold(fn) as unknown as ReturnType<typeof foldOf>]], migration && wholeMigration(migration)),
     };
   }
 

@@ -143,8 +143,7 @@ function retentionOf(retention: Duration | "infinity" | "compact" | undefined, w
 
 function keyFormatOf<K>(format: Format<K, K> | undefined): KeyFormat {
   if (format === undefined) return textKeys;
-  const { encode, decode } = isCodec(format) ? format["~codec"] : valueFormat(format);
-  return codecKeys({ encode, decode });
+  return codecKeys(isCodec(format) ? format["~codec"] : valueFormat(format));
 }
 
 /** What differs between the topics that an app makes. */

@@ -1,45 +1,19 @@
 /** Aggregates per key and window: one state entry a key and window, said on each change or once when the window closes. */
 import { fieldsOf, type RecordMeta, RecordView } from "../record/meta.ts";
-import type { KeyFormat } from "../record/key.ts";
-import { packRow, unpackRow } from "../state/row-bytes.ts";
-import type { StoreSpec } from "../state/storage.ts";
-import { type AlignedWindows, firstStart, lastStart } from "../time/aligned.ts";
+import { firstStart, lastStart } from "../time/aligned.ts";
 import { firstOpenStart, latenessMs } from "../time/lateness.ts";
 import type { TopologyNode } from "../topology/node.ts";
-import type { Fold } from "./aggregator.ts";
 import { requireKey } from "./operators.ts";
+import { type KeptAggregation, type WindowState as State, windowStore } from "./window-store.ts";
 import type { Windowed } from "./window.ts";
 
 /** What is done with records whose window has closed, besides counting them. */
 export type Late = "topic" | "drop" | ((value: never, late: never) => void);
 
 /** A windowed aggregation. */
-export interface WindowAggregation {
-  readonly name: string;
-  readonly windows: AlignedWindows;
+export interface WindowAggregation extends KeptAggregation {
   readonly emit: "close" | "update";
   readonly late: Late;
-  readonly keys: KeyFormat;
-  /** By name; one under `""` gives the whole value. */
-  readonly folds: readonly (readonly [name: string, fold: Fold<unknown, unknown, unknown>])[];
-}
-
-/** One state a fold, then the largest timestamp. */
-type State = readonly unknown[];
-
-/** The store of a windowed aggregation: rows lie in the order of window ends. */
-export function windowStore({ name, windows, folds }: WindowAggregation): StoreSpec {
-  const { sizeMs, advanceMs, offsetMs } = windows;
-  const fingerprint = `window ${sizeMs}/${advanceMs}+${offsetMs} ${folds.map(([as, fold]) => `${as}:${fold.name}`).join(",")}`;
-  const isPlain = folds.every(([, fold]) => fold.pack === undefined);
-  const each = (state: State, change: (fold: Fold<unknown, unknown, unknown>, kept: unknown) => unknown): unknown[] =>
-    state.map((kept, index) => index < folds.length && kept !== undefined ? change(folds[index]![1], kept) : kept);
-  return {
-    name,
-    fingerprint,
-    pack: isPlain ? packRow : (value) => packRow(each(value as State, (fold, kept) => fold.pack?.(kept) ?? kept)),
-    unpack: isPlain ? unpackRow : (bytes) => each(unpackRow(bytes) as State, (fold, kept) => fold.unpack?.(kept) ?? kept),
-  };
 }
 
 /** Builds the step. */

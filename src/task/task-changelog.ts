@@ -27,9 +27,9 @@ export class TaskChangelog {
     for (const store of stores) {
       this.#writer.name(store.space, store.spec.name);
       const before = storage.changelogOf(store.space);
-      if (before === topic) continue;
+      if (before === topic && !store.isMigrated) continue;
       this.#unsaid.push(store);
-      if (before === null || !isThere(before) || isShared(store.spec.name)) continue;
+      if (before === null || before === topic || !isThere(before) || isShared(store.spec.name)) continue;
       this.#leaving.set(before, [...this.#leaving.get(before) ?? [], store.spec.name]);
     }
   }
@@ -39,11 +39,11 @@ export class TaskChangelog {
     this.#changes.reset();
     this.#encoder.reset();
     for (const store of stores) store.flush(this.#changes);
-    if (this.#changes.count === 0) return [];
+    if (!this.#hasNews) return [];
     this.#writer.now = now;
     for (const { space, spec } of this.#unsaid) {
       this.#writer.space(spec.name, spec.fingerprint);
-      // It was said in the changelog of other steps, which are parted or joined otherwise now.
+      // It was said in the changelog of other steps, which are parted or joined otherwise now, or its rows are in another form now.
       if (this.#storage.changelogOf(space) !== null) this.#storage.writeTo(space, this.#writer);
     }
     this.#changes.writeTo(this.#writer);
@@ -62,17 +62,25 @@ export class TaskChangelog {
 
   /** Writes what was said into the database; inside of a transaction. `position`: behind the last of its records. */
   apply(position: number, now: number): void {
-    if (this.#changes.count === 0) return;
+    if (!this.#hasNews) return;
     this.#changes.writeTo(this.#storage);
-    for (const { space } of this.#unsaid) this.#storage.setChangelog(space, this.topic);
+    for (const { space, isMigrated } of this.#unsaid) {
+      if (isMigrated) this.#storage.adopt(space);
+      this.#storage.setChangelog(space, this.topic);
+    }
     this.#storage.saveCheckpoint(this.topic, this.partition, { position, savedAt: now });
   }
 
   /** What was said last is in the log and in the database. */
   committed(): void {
-    if (this.#changes.count === 0) return;
+    if (!this.#hasNews) return;
     this.#unsaid = [];
     this.#leaving.clear();
+  }
+
+  /** Whether there is anything to say: rows that changed, or a store whose rows are in another form now. */
+  get #hasNews(): boolean {
+    return this.#changes.count > 0 || this.#unsaid.some(({ isMigrated }) => isMigrated);
   }
 }
 

@@ -24,6 +24,7 @@ import { defaultPolicy } from "./policy.ts";
 import { letterTopic } from "./letter-topics.ts";
 import { WorkerStats } from "./stats.ts";
 import { Task } from "./task.ts";
+import { migrateStores } from "./task-migration.ts";
 import { type MissingTask, TaskRestore } from "./task-restore.ts";
 import { type Standstill, Watchdog } from "./watchdog.ts";
 
@@ -103,6 +104,7 @@ export class Worker {
   #assigned: readonly TopicPartition[] = [];
   /** How often that has changed. */
   #assignments = 0;
+  readonly #refused = new Map<string, Error>();
   /** Told when that changes, or the worker ends. */
   readonly #changeWaiters = new Set<() => void>();
   /** What was begun before the last abort is not this worker's any more. */
@@ -231,7 +233,12 @@ export class Worker {
 
   /** The tasks whose partitions are here and that are not at work yet. */
   get restoring(): readonly string[] {
-    return this.#missing().map(({ sub, partition }) => `${sub.name}/${partition}`);
+    return this.#missing().map(({ sub, partition }) => `${sub.name}/${partition}`).filter((task) => !this.#refused.has(task));
+  }
+
+  /** The tasks whose partitions are here and whose state only a later version of the app can read, and why. */
+  get refused(): ReadonlyMap<string, Error> {
+    return this.#refused;
   }
 
   /** Resolves once the tasks of all partitions that are here are built. */
@@ -398,6 +405,7 @@ export class Worker {
   /** Partitions came or went, or the worker ends. */
   #changed(): void {
     this.#assignments++;
+    this.#refused.clear();
     for (const fn of [...this.#changeWaiters]) fn();
   }
 
@@ -486,6 +494,7 @@ export class Worker {
         if (found === null || !isWanted()) return;
         restoredRecords += found;
       }
+      if (!await migrateStores({ sub, partition }, { storage: this.#storage, runtime: this.#runtime, report: this.#observer, isWanted }) || !isWanted()) return;
       const task = this.#inOneTransaction(() => this.#buildTask(sub, partition, position, (topic) => described.get(placeOf({ topic, partition }))?.start ?? 0));
       this.#tasks.push(task);
       this.#observer({ type: "taskStarted", task: task.id, restoredRecords, durationMs: this.#runtime.monotonic() - startedAt });
@@ -493,11 +502,19 @@ export class Worker {
       this.#wake();
     });
     // All of them: one that goes on after this has ended would build its task beside the next one.
-    const failed = (await Promise.allSettled(building)).find((result) => result.status === "rejected");
+    const results = await Promise.allSettled(building);
     if (this.#state === "stopped" || this.#state === "failed") return;
     // Partitions came or went meanwhile: what was read may be old.
     if (this.#assignments !== assignments) return await this.#buildMissing();
-    if (failed !== undefined) throw failed.reason;
+    for (const [index, result] of results.entries()) if (result.status === "rejected") this.#refuse(missing[index]!, result.reason);
+  }
+
+  /** A task whose state a later version of the app keeps waits for a worker of that; the other tasks of this one go on. */
+  #refuse({ sub, partition }: MissingTask, error: unknown): void {
+    if (!this.#hasChangelogs || !isStreamError(error) || error.code !== "STORE_NEWER") throw error;
+    const task = `${sub.name}/${partition}`;
+    this.#refused.set(task, error);
+    this.#observer({ type: "taskStopped", task, reason: "a later version of the app keeps its state", error: errorFacts(error) });
   }
 
   #missing(): MissingTask[] {
