@@ -3,7 +3,7 @@
  *
  * Opening a file makes nothing durable: the first sync or flush of the file through this disk also syncs the directories above it (D4).
  */
-import type { Disk, DiskFile, DiskLock, LockHolder } from "../../src/runtime/disk.ts";
+import type { Disk, DiskFile, DiskLock, LockHolder, OpenFileOptions } from "../../src/runtime/disk.ts";
 import { guarded } from "./disk-failure.ts";
 import { checkDiskPath } from "./disk-path.ts";
 import type { FileSystem } from "./file-system.ts";
@@ -41,10 +41,10 @@ export class FileDisk implements Disk {
     this.#entries = new EntryKeeper({ root: directory, fileSystem, syncsDirectories: lockHost.syncsDirectories });
   }
 
-  open(path: string, { create = true }: { readonly create?: boolean } = {}): DiskFile {
+  open(path: string, { create = true, readOnly = false }: OpenFileOptions = {}): DiskFile {
     const full = this.#full(path);
     const descriptor = guarded("open", path, () => {
-      if (!create) return this.#fs.open(full, openFlags.readWrite, FILE_MODE);
+      if (!create) return this.#fs.open(full, readOnly ? openFlags.read : openFlags.readWrite, FILE_MODE);
       if (!this.#fs.isFile(full)) {
         this.#entries.forget(path);
         this.#makeParents(full);

@@ -12,7 +12,7 @@ import { DefinitionError, InvariantError, isStreamError } from "../base/errors.t
 import type { StreamError } from "../base/errors.ts";
 import { BatchEncoder } from "../record/encoder.ts";
 import type { TopicPartition } from "../record/record.ts";
-import type { Disk } from "../runtime/disk.ts";
+import type { Disk, DiskLock } from "../runtime/disk.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Database } from "../sqlite/database.ts";
 import { openDatabase } from "../sqlite/open.ts";
@@ -20,11 +20,13 @@ import type { OpenDatabaseOptions } from "../sqlite/open.ts";
 import { checkAppend, contentChecksum, encodeRecords } from "./append-check.ts";
 import { AppendQueue } from "./append-queue.ts";
 import type { AppendCall } from "./append-queue.ts";
+import { EmbeddedCopies } from "./embedded-copy.ts";
 import { EmbeddedMember } from "./embedded-group.ts";
 import { loadTopics, saveTopics } from "./embedded-topics.ts";
 import { TailCache } from "./embedded-partition.ts";
 import type { EmbeddedPartition, EmbeddedTopic } from "./embedded-partition.ts";
 import { EmbeddedReader } from "./embedded-reader.ts";
+import { settleRestore } from "./embedded-restore.ts";
 import { openTables } from "./embedded-tables.ts";
 import type { Tables } from "./embedded-tables.ts";
 import { LogTransaction } from "./embedded-transaction.ts";
@@ -42,6 +44,7 @@ import type {
   CommitUnit,
   Log,
   LogCapabilities,
+  LogCopy,
   Membership,
   PartitionInfo,
   PartitionReader,
@@ -78,17 +81,30 @@ const SEARCH_BYTES = 4 * 1024 * 1024;
  */
 export async function embeddedLog(runtime: Runtime, disk: Disk, options: EmbeddedLogOptions = {}): Promise<Log> {
   const { path = defaults.path } = options;
+  let lock: DiskLock | null = null;
   let database: Database | null = null;
   try {
-    database = await openDatabase(runtime, disk, path, options.database);
+    lock = disk.lock(`${path}.lock`, options.database?.facts);
+    settleRestore(disk, path);
+    database = await openDatabase(runtime, disk, path, { ...options.database, lock });
     const tables = openTables(NAME, path, database);
-    const log = new EmbeddedLog(runtime, database, tables, options);
+    const log = new EmbeddedLog({ runtime, disk, path, database, tables }, options);
     await log.flush();
     return log;
   } catch (thrown) {
     database?.close();
+    lock?.release();
     throw named(NAME, `open "${path}"`, thrown);
   }
+}
+
+/** An open log's file. */
+interface LogFile {
+  readonly runtime: Runtime;
+  readonly disk: Disk;
+  readonly path: string;
+  readonly database: Database;
+  readonly tables: Tables;
 }
 
 class EmbeddedLog implements Log {
@@ -108,10 +124,11 @@ class EmbeddedLog implements Log {
   readonly #readers = new Set<EmbeddedReader>();
   readonly #scratch = new BatchEncoder();
   readonly #encoders: BatchEncoder[] = [];
+  readonly #copies: EmbeddedCopies;
   #failure: { readonly cause: unknown } | null = null;
   #closing: Promise<void> | null = null;
 
-  constructor(runtime: Runtime, database: Database, tables: Tables, options: EmbeddedLogOptions) {
+  constructor({ runtime, disk, path, database, tables }: LogFile, options: EmbeddedLogOptions) {
     this.#runtime = runtime;
     this.database = database;
     this.#tables = tables;
@@ -119,11 +136,16 @@ class EmbeddedLog implements Log {
     this.#gate = new FlushGate(() => database.flush(), (cause) => this.#break(cause));
     // What a process that died had not flushed may be in the file; nobody may build on it before it is durable.
     this.#gate.wrote();
+    this.#copies = new EmbeddedCopies({ name: NAME, runtime, disk, database, path, durable: () => this.#gate.durable() });
     this.#tails = new TailCache(options.tailBytesMax ?? defaults.tailBytesMax);
     for (const topic of loadTopics(tables)) this.#know(topic);
     this.#housekeeping = new Housekeeping({ name: NAME, topics: () => this.#topics.values(), groupsReading: (topic) => this.#groupsReading(topic) }, runtime);
     const queueHost = { name: NAME, gate: this.#gate, yield: () => runtime.yield(), write: (calls: readonly AppendCall[]) => this.#writeCalls(calls) };
     this.#queue = new AppendQueue(queueHost, options.appendBytesMax ?? defaults.appendBytesMax);
+  }
+
+  get trouble(): string | null {
+    return this.#failure === null ? null : broken(NAME, "go on", this.#failure.cause).message;
   }
 
   async ensureTopics(specs: readonly TopicSpec[]): Promise<void> {
@@ -246,6 +268,11 @@ class EmbeddedLog implements Log {
     await this.#gate.durable();
   }
 
+  async copy(signal?: AbortSignal): Promise<LogCopy> {
+    this.#checkUsable("copy");
+    return await this.#copies.take(signal ?? null);
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -258,6 +285,7 @@ class EmbeddedLog implements Log {
   async #close(): Promise<void> {
     // A step later, so that `#closing` is set and nothing joins the queue any more.
     await Promise.resolve();
+    await this.#copies.close();
     await this.#queue.settled();
     for (const member of [...this.#members.values()]) member.drop();
     for (const reader of [...this.#readers]) reader.close();

@@ -146,6 +146,16 @@ export interface PartitionInfo extends TopicPartition {
   readonly end: number;
 }
 
+/** A copy of a log: whole, durable, as of one commit. It lies beside the log until it is closed. */
+export interface LogCopy {
+  /** Its size. */
+  readonly bytes: number;
+  /** Fills `into` from `position` (bytes); returns how many bytes there were. */
+  read(into: Uint8Array, position: number): number;
+  /** Gives it up; a second call does nothing. */
+  close(): void;
+}
+
 /** An append-only, partitioned log. */
 export interface Log extends AsyncDisposable {
   /** Short and stable, the prefix of its errors: `memory`, `embedded`. */
@@ -153,6 +163,8 @@ export interface Log extends AsyncDisposable {
   readonly capabilities: LogCapabilities;
   /** Where state lives in the log's own transaction; null unless `holdsState`. */
   readonly database: Database | null;
+  /** Why nothing of it can be read or written for now, for people: its servers do not answer, say. null where nothing of that kind is known; what is wrong with one call, the call says. */
+  readonly trouble: string | null;
   /** Makes what is missing, checks what exists (L10). */
   ensureTopics(specs: readonly TopicSpec[]): Promise<void>;
   /** Number of partitions; null for an unknown topic. Known after `ensureTopics`. */
@@ -176,5 +188,10 @@ export interface Log extends AsyncDisposable {
   commit(unit: CommitUnit, apply: (changelogPositions: readonly CommittedPosition[]) => void): CommitReceipt | Promise<CommitReceipt>;
   /** Everything committed or appended before is durable when it fulfils. */
   flush(): Promise<void>;
+  /**
+   * Copies all there is, records, positions, ids and state, while it is worked with. One at a time: until the last one is closed another is refused with `LOG_BUSY`. Not there on logs that are no file
+   * of this process: who keeps their records copies them, too. An aborted `signal` ends it.
+   */
+  copy?(signal?: AbortSignal): Promise<LogCopy>;
   close(): Promise<void>;
 }

@@ -55,12 +55,20 @@ export interface LockHolder {
   readonly facts?: Readonly<Record<string, string>>;
 }
 
+/** How a file is opened. */
+export interface OpenFileOptions {
+  /** @default true */
+  readonly create?: boolean;
+  /** It is only read: needs no right to write, where there are such rights. Only without `create`. @default false */
+  readonly readOnly?: boolean;
+}
+
 /** Files below one root, made on first use. */
 export interface Disk {
   /** Short and stable: `node`, `memory`, `simulated`. Never branched on. */
   readonly name: string;
-  /** Opens a file; creates it, with its folders, unless `create` is false: then a missing one throws. */
-  open(path: string, options?: { readonly create?: boolean }): DiskFile;
+  /** Opens a file; creates it, with its folders, unless `create` is false: then a missing one throws. `readOnly` opens what may not be written, too. */
+  open(path: string, options?: OpenFileOptions): DiskFile;
   /** Whether there is such a file. */
   exists(path: string): boolean;
   /** Removes a file; a missing one is no error. */

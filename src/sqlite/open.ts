@@ -1,6 +1,6 @@
 /** Opens a database: lock, checks, SQLite, and the settings its guarantees rest on, each of them verified. */
 import { DefinitionError, StoreError } from "../base/errors.ts";
-import type { Disk } from "../runtime/disk.ts";
+import type { Disk, DiskLock } from "../runtime/disk.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { Connection } from "./connection.ts";
 import type { Database, DatabaseOptions } from "./database.ts";
@@ -30,6 +30,8 @@ const defaults = Object.freeze(
 export interface OpenDatabaseOptions extends DatabaseOptions {
   /** For other processes that find the files locked. */
   readonly facts?: Readonly<Record<string, string>>;
+  /** The lock of `<path>.lock`, where the caller has taken it already: released when the database is closed. */
+  readonly lock?: DiskLock;
 }
 
 /**
@@ -42,7 +44,7 @@ export async function openDatabase(runtime: Runtime, disk: Disk, path: string, o
   checkOptions(options);
   const [sqlite, shim] = await Promise.all([runtime.wasm("sqlite"), runtime.wasm("vfs")]);
   const { checksums, memoryBytesMax } = { ...defaults, ...options };
-  const lock = disk.lock(`${path}.lock`, options.facts);
+  const lock = options.lock ?? disk.lock(`${path}.lock`, options.facts);
   let vfs: Vfs | null = null;
   let connection: Connection | null = null;
   try {

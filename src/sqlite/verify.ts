@@ -19,23 +19,23 @@ const MEMORY_BYTES = 16_777_216;
 /**
  * Reads the whole file, a bite at a time. Throws `StoreError` `STORE_CORRUPT`: it is none of ours, it was cut, or the checksum of a page does not fit. Gives its size in bytes.
  *
- * What it says is true of the file alone: with a WAL beside it the file may be older than the database.
+ * `shownAs` is its name in messages. What it says is true of the file alone: with a WAL beside it the file may be older than the database.
  */
-export async function verifyFile(runtime: Runtime, disk: Disk, path: string): Promise<number> {
+export async function verifyFile(runtime: Runtime, disk: Disk, path: string, shownAs: string = path): Promise<number> {
   const [sqlite, shim] = await Promise.all([runtime.wasm("sqlite"), runtime.wasm("vfs")]);
   const file = disk.open(path, { create: false });
   try {
-    const { pageBytes, pages } = readHeader(file, path);
+    const { pageBytes, pages } = readHeader(file, shownAs);
     const engine = new Engine(sqlite, runtime, MEMORY_BYTES);
     const checks = new PageChecks(engine, new Vfs({ engine, disk, runtime, module: shim, checksums: false }).shim, new WalLayout());
     const buffer = engine.allocate(BITE_BYTES);
     const bytes = pages * pageBytes;
     for (let start = 0; start < bytes; start += BITE_BYTES) {
       const wanted = Math.min(BITE_BYTES, bytes - start);
-      if (file.read(engine.bytes.subarray(buffer, buffer + wanted), start) < wanted) throw corrupt(path, "it ended while it was read");
+      if (file.read(engine.bytes.subarray(buffer, buffer + wanted), start) < wanted) throw corrupt(shownAs, "it ended while it was read");
       for (let at = 0; at < wanted; at += pageBytes) {
         const damage = start + at === LOCK_BYTE ? null : checks.readDatabase(buffer + at, pageBytes, start + at);
-        if (damage !== null) throw corrupt(path, damage);
+        if (damage !== null) throw corrupt(shownAs, damage);
       }
       await runtime.yield();
     }

@@ -191,11 +191,14 @@ const contentCases: readonly DiskCase[] = [
     },
   },
   {
-    name: "D3 open() keeps what is in the file",
+    name: "D3 open() keeps what is in the file, also to read it only",
     async run({ disk }) {
       writeAll(disk, "a", bytesOf(1, 2));
       disk.open("a").close();
       checkEqual(readAll(disk, "a"), bytesOf(1, 2), "bytes");
+      const file = disk.open("a", { create: false, readOnly: true });
+      checkEqual(allOf(file), bytesOf(1, 2), "bytes of one that is read only");
+      file.close();
     },
   },
 ];
