@@ -7,6 +7,7 @@ import { type HttpApp, httpApp } from "../http/server.ts";
 import { reportDiffering } from "../http/ingest/differing.ts";
 import { ingestAppend, withIngestTopics } from "../http/ingest/ingest-topic.ts";
 import type { WebhookDefinition } from "../http/ingest/webhook.ts";
+import { LetterDesk } from "../letter/letter-desk.ts";
 import type { Append, Log } from "../log/log.ts";
 import { Metrics } from "../observe/metrics.ts";
 import type { Observer } from "../observe/events.ts";
@@ -228,6 +229,7 @@ export class Engine {
       health: async () => this.health(),
       topology: () => this.describe(),
       mermaid: () => mermaidOf(this.describe()),
+      letters: new LetterDesk({ topology, log: this.log, runtime }),
       get metrics() {
         return engine.metrics;
       },

@@ -2,6 +2,7 @@
 import type { Metrics } from "../observe/metrics.ts";
 import type { Observer } from "../observe/events.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import type { LetterDesk } from "../letter/letter-desk.ts";
 import type { WebhookDefinition } from "./ingest/webhook.ts";
 
 /** A request that passed every check, on its way into the log. */
@@ -91,6 +92,8 @@ export interface HttpHost {
   /** The same as a Mermaid diagram. */
   mermaid(): string;
   readonly metrics: Metrics;
+  /** Records that did not go through. */
+  readonly letters: LetterDesk;
   /** Read at each request: set when the app listens. */
   readonly admin: AdminAccess;
   readonly log: Observer;

@@ -1,9 +1,10 @@
-/** The admin pages: health, topology, metrics. All of them only read. */
+/** The admin pages: health, topology, metrics, which only read; and letters. */
 import { PROMETHEUS_CONTENT_TYPE, prometheusText } from "../../observe/prometheus.ts";
 import type { HealthReport, HttpHost } from "../host.ts";
 import { jsonResponse, textResponse } from "../problem.ts";
 import type { Call, Route } from "../router.ts";
 import type { Guard } from "./guard.ts";
+import { lettersRoutes } from "./letters-routes.ts";
 
 /** The routes of the admin pages, behind their guard. */
 export function adminRoutes(host: HttpHost, guard: Guard): readonly Route[] {
@@ -25,6 +26,7 @@ export function adminRoutes(host: HttpHost, guard: Guard): readonly Route[] {
       ({ url }) => (url.searchParams.get("format") === "mermaid" ? textResponse(host.mermaid(), "text/plain; charset=utf-8") : jsonResponse(host.topology())),
     ),
     page("/metrics", () => textResponse(prometheusText(host.metrics), PROMETHEUS_CONTENT_TYPE)),
+    ...lettersRoutes(host, guard),
   ];
 }
 

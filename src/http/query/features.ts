@@ -3,13 +3,11 @@ import { isStreamError, type StreamError } from "../../base/errors.ts";
 import { errorFacts } from "../../observe/events.ts";
 import type { Guard } from "../admin/guard.ts";
 import type { FeatureQuery, HttpHost } from "../host.ts";
-import { jsonResponse, NOT_FOUND, type Problem, problemResponse, Refusal, retryAfterSeconds } from "../problem.ts";
+import { momentOf } from "../moment.ts";
+import { jsonResponse, NOT_FOUND, type Problem, problemResponse, retryAfterSeconds } from "../problem.ts";
 import type { Call, Route } from "../router.ts";
 
 const PATH = "/features/:entity/:key";
-
-/** A moment with its zone; a date alone is the start of that day in UTC. */
-const MOMENT = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d))?$/;
 
 /** The route of feature queries, behind the guard of the admin pages. */
 export function featureRoute(host: HttpHost, guard: Guard): Route {
@@ -24,7 +22,7 @@ export function featureRoute(host: HttpHost, guard: Guard): Route {
 }
 
 async function answer(host: HttpHost, { url, params }: Call): Promise<Response> {
-  const options: FeatureQuery = { names: namesOf(url.searchParams.getAll("names")), at: momentOf(url.searchParams.get("at")) };
+  const options: FeatureQuery = { names: namesOf(url.searchParams.getAll("names")), at: momentOf("at", url.searchParams.get("at")) };
   try {
     const values = await host.query(params["entity"]!, params["key"]!, options);
     return values === null ? problemResponse(NOT_FOUND) : jsonResponse(values);
@@ -56,17 +54,4 @@ function absent({ code, details, retryAfterMs }: StreamError): Problem {
 function namesOf(lists: readonly string[]): readonly string[] | null {
   const names = lists.flatMap((list) => list.split(",")).map((name) => name.trim()).filter((name) => name !== "");
   return names.length === 0 ? null : [...new Set(names)];
-}
-
-function momentOf(text: string | null): number | null {
-  if (text === null) return null;
-  // A + that was not written %2B arrives as a space.
-  const moment = text.replace(/ (\d\d:\d\d)$/, "+$1");
-  const ms = /^-?\d{1,16}$/.test(moment) ? Number(moment) : MOMENT.test(moment) ? Date.parse(moment) : Number.NaN;
-  if (Number.isSafeInteger(ms)) return ms;
-  throw new Refusal({
-    status: 400,
-    reason: "query",
-    detail: "The parameter at must be milliseconds since the epoch, or a moment such as 2026-01-31T12:00:00Z.",
-  });
 }

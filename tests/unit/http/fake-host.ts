@@ -1,6 +1,8 @@
 /** An app in memory, behind the HTTP layer: what was appended is a list, time stands still until it is moved. */
 import { hostRuntime } from "../../../adapters/host/host.ts";
 import type { AcceptedRequest, AppendResult, FeatureQuery, HealthReport, HttpHost } from "../../../src/http/host.ts";
+import { LetterDesk } from "../../../src/letter/letter-desk.ts";
+import { memoryLog } from "../../../src/log/memory.ts";
 import { defineWebhook, type HeaderRecord, type QueryValues, type WebhookDefinition, type WebhookOptions } from "../../../src/http/ingest/webhook.ts";
 import { type HttpApp, httpApp, type HttpOptions } from "../../../src/http/server.ts";
 import type { ObservedEvent } from "../../../src/observe/events.ts";
@@ -58,7 +60,7 @@ export interface FakeHost extends HttpHost {
 }
 
 /** Parts of a host that a test replaces. */
-export type FakeHostOptions = Partial<Pick<HttpHost, "append" | "query" | "health" | "topology" | "metrics">> & {
+export type FakeHostOptions = Partial<Pick<HttpHost, "append" | "query" | "health" | "topology" | "metrics" | "letters">> & {
   readonly webhooks?: readonly WebhookDefinition[];
   readonly env?: Readonly<Record<string, string>>;
 };
@@ -68,10 +70,11 @@ export function fakeHost({ webhooks = [], env = {}, ...replaced }: FakeHostOptio
   const appended: AcceptedRequest[] = [];
   const queries: (readonly [string, string, FeatureQuery])[] = [];
   const events: ObservedEvent[] = [];
+  const runtime = stillRuntime(env);
   const host: FakeHost = {
     name: "shop",
     version: "1.2.3",
-    runtime: stillRuntime(env),
+    runtime,
     webhooks,
     append: async (_webhook, request) => remember(appended, request),
     query: async (entity, key, options) => {
@@ -82,6 +85,7 @@ export function fakeHost({ webhooks = [], env = {}, ...replaced }: FakeHostOptio
     topology: () => ({ app: "shop", topics: [] }),
     mermaid: () => "flowchart LR",
     metrics: new Metrics(),
+    letters: new LetterDesk({ topology: { app: "shop", topics: [], subTopologies: [] }, log: memoryLog(runtime), runtime }),
     admin: { token: null, isLoopback: true },
     report: { status: "ok", live: true, ready: true, tasks: [{ id: "payments-0", status: "running", lag: 3, watermark: 1_000 }] },
     log: (event) => void events.push(event),

@@ -14,7 +14,7 @@ export interface Import {
 export const layers: readonly (readonly string[])[] = [
   ["base", "runtime", "record", "time", "observe"],
   ["sqlite", "log", "state"],
-  ["topology", "task"],
+  ["topology", "task", "letter"],
   ["stream"],
   ["agent", "feature", "facade"],
   ["http", "app", "cli"],

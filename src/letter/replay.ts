@@ -1,0 +1,66 @@
+/** From a letter to the record that has it tried again. */
+import { assert } from "../base/assert.ts";
+import type { NewRecord } from "../record/record.ts";
+import { type RetryNote, retryRecord } from "../task/retry-topic.ts";
+import type { Topology } from "../topology/topology.ts";
+import { type Letter, letterTopicName } from "./letter.ts";
+
+/** The event time of a record that is tried again: its own, or the time of the replay. */
+export type ReplayTime = "original" | "now";
+
+/** What of an app letters can go back to. */
+export interface Entrances {
+  readonly topics: ReadonlySet<string>;
+  readonly steps: ReadonlySet<string>;
+}
+
+/** The inputs and steps of an app. */
+export function entrancesOf({ subTopologies }: Topology): Entrances {
+  return {
+    topics: new Set(subTopologies.flatMap(({ reads }) => reads.map(({ name }) => name))),
+    steps: new Set(subTopologies.flatMap(({ nodes }) => nodes.filter(({ reads }) => reads === null).map(({ name }) => name))),
+  };
+}
+
+/** Where a letter enters again: its topic, behind the step whose result it is, or into the step it was late for. */
+export function entranceOf({ kind, place, step }: Letter): string {
+  return kind === "late" ? `into:${step}` : place.topic;
+}
+
+/** Why a letter cannot be tried again; null: it can. */
+export function unfitBecause(letter: Letter, { topics, steps }: Entrances): string | null {
+  const { step, place: { topic } } = letter;
+  if (step === "" || topic === "") return "it does not say where it failed: the engine did not write it";
+  const name = letter.kind === "late" ? step : topic.startsWith("step:") ? topic.slice("step:".length) : null;
+  if (name !== null) return steps.has(name) ? null : `the app has no step "${name}" any more`;
+  return topics.has(topic) ? null : `the app does not read the topic "${topic}" any more`;
+}
+
+/** How a letter is tried again. */
+export interface ReplayOptions {
+  readonly run: number;
+  /** The newest edit; undefined: as it is. */
+  readonly value: Uint8Array | null | undefined;
+  readonly at: ReplayTime;
+  /** Wall clock, ms. */
+  readonly now: number;
+}
+
+/** What goes to the topic of retries for a letter that is fit. */
+export function replayRecord(letter: Letter, { run, value, at, now }: ReplayOptions): { readonly note: RetryNote; readonly record: NewRecord } {
+  const { id, place, timestamp, stepKey } = letter;
+  assert(place.partition >= 0, "letters lie on partitions");
+  const note: RetryNote = {
+    entrance: entranceOf(letter),
+    partition: place.partition,
+    position: place.topic.startsWith("step:") ? -1 : place.position,
+    timestamp: at === "now" ? now : timestamp,
+    key: stepKey ?? null,
+    attempts: 0,
+    dueAt: 0,
+    // By it records are told too old on their arrival: that they had to wait here does not make them so.
+    arrivedAt: at === "now" ? now : letter.at,
+    replay: { letter: { topic: letterTopicName(letter), position: id }, run },
+  };
+  return { note, record: retryRecord(note, letter.key, value === undefined ? letter.value : value, letter.headers, now) };
+}
