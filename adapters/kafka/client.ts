@@ -79,6 +79,8 @@ export interface GroupMember {
   readonly memberId: string;
   /** Owned now; empty while a rebalance is under way, after `revoked` is done. */
   readonly assigned: readonly TopicPartition[];
+  /** Why it has not come back into its group for now; null: it is in, or nothing of that kind is known. */
+  readonly trouble: string | null;
   /** Awaits `revoked`, then leaves. */
   leave(): Promise<void>;
 }
@@ -95,6 +97,8 @@ export interface Transaction {
 
 /** One connection of Millrace to one Kafka cluster. */
 export interface KafkaClient extends AsyncDisposable {
+  /** Resolves when a broker answers; rejects when none does, soon and without trying again. */
+  probe(): Promise<void>;
   /** Partition counts of those of `names` that exist (fresh, not cached); null: of all topics but Kafka's own. */
   topics(names: readonly string[] | null): Promise<readonly TopicFacts[]>;
   /** Makes topics. One that exists already is no error. Resolves once all of them have leaders. */

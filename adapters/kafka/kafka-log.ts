@@ -28,6 +28,7 @@ import type { GroupMember, KafkaClient } from "./client.ts";
 import { closedFailure } from "./failure.ts";
 import { KafkaMembership } from "./kafka-membership.ts";
 import type { Warn } from "./kafka-membership.ts";
+import { Presence } from "./presence.ts";
 import { Purge } from "./purge.ts";
 import { isPurged } from "./topic-config.ts";
 import { TimeSearch } from "./time-search.ts";
@@ -69,6 +70,7 @@ class KafkaLog implements Log {
   readonly #topics: Topics;
   readonly #queue: AppendQueue;
   readonly #purge: Purge;
+  readonly #presence: Presence;
   readonly #search: TimeSearch;
   readonly #members = new Set<KafkaMembership>();
   /** The last commit: one at a time, for a producer has one transaction. */
@@ -82,7 +84,14 @@ class KafkaLog implements Log {
     this.#topics = topics;
     this.#queue = new AppendQueue({ yield: () => runtime.yield(), produce: (batches) => client.produce(batches) }, appendBytesMax);
     this.#purge = new Purge(client, runtime, warn);
+    this.#presence = new Presence(client, runtime);
     this.#search = new TimeSearch(client, runtime);
+  }
+
+  get trouble(): string | null {
+    if (this.#presence.trouble !== null) return this.#presence.trouble;
+    for (const { member } of this.#members) if (member !== null && member.trouble !== null) return member.trouble;
+    return null;
   }
 
   async ensureTopics(specs: readonly TopicSpec[]): Promise<void> {
@@ -200,6 +209,7 @@ class KafkaLog implements Log {
 
   async #close(): Promise<void> {
     this.#search.close();
+    this.#presence.stop();
     await this.#queue.settled();
     await this.#commits;
     await this.#within(LEAVE_MS, Promise.all([this.#purge.stop(), ...[...this.#members].map((member) => member.dissolve())]));

@@ -27,6 +27,7 @@ export function nullLog(topic: string, chunks: readonly Chunk[]): Log & { readon
     written,
     capabilities: { holdsState: false, durable: false, rebalances: false, deduplicates: false },
     database: null,
+    trouble: null,
     ensureTopics: async (specs: readonly TopicSpec[]) => specs.forEach(({ name, partitions: count }) => partitions.set(name, count)),
     partitionsOf: (name) => partitions.get(name) ?? null,
     describe: async (topics) => topics.map((name) => ({ topic: name, partition: 0, start: 0, end: name === topic ? end : 0 })),

@@ -173,18 +173,23 @@ export class Engine {
     const refused = [...worker.refused].map(([id, { message }]) => ({ id, status: "stopped", reason: message, lag: null, watermark: null }));
     const tasks = [...atWork, ...refused, ...restoring.map((id) => ({ id, status: "restoring", lag: null, watermark: null }))];
     const failure = worker.failure;
-    const base = { tasks, ready: failure === null && (worker.state === "running" || worker.state === "committing") };
+    const base = { tasks, ready: failure === null && this.#away === null && (worker.state === "running" || worker.state === "committing") };
     switch (worker.state) {
       case "failed":
         return { ...base, status: "error", reason: messageOf(failure), live: false };
       case "stopped":
         return { ...base, status: "stopped", reason: "the app was stopped", live: false };
       case "starting":
-        return { ...base, status: "degraded", reason: RESTORING, live: true };
+        return { ...base, status: "degraded", reason: this.#away ?? worker.commitTrouble ?? RESTORING, live: true };
       default:
         if (failure !== null) return { ...base, status: "error", reason: messageOf(failure), live: false };
         return this.#workingHealth(base);
     }
+  }
+
+  get #away(): string | null {
+    const { trouble } = this.log;
+    return trouble === null ? null : `the log does not answer: ${trouble}`;
   }
 
   /** Of an app that works: whether something keeps it from getting on. */
@@ -192,8 +197,8 @@ export class Engine {
     const { worker } = this;
     const waiting = worker.isMoving ? MOVING : base.tasks.some(({ status }) => status === "restoring") ? RESTORING : null;
     const [refused] = worker.refused;
-    const trouble = (refused === undefined ? null : `task ${refused[0]} does not run here: ${refused[1].message}`) ?? worker.commitTrouble ??
-      this.#standstill() ?? waiting;
+    const stopped = refused === undefined ? null : `task ${refused[0]} does not run here: ${refused[1].message}`;
+    const trouble = this.#away ?? stopped ?? worker.commitTrouble ?? this.#standstill() ?? waiting;
     return trouble === null ? { ...base, status: "ok", live: true } : { ...base, status: "degraded", reason: trouble, live: true };
   }
 

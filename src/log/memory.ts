@@ -104,6 +104,7 @@ class MemoryLog implements Log {
   readonly name = "memory";
   readonly capabilities: LogCapabilities = { holdsState: false, durable: false, rebalances: true, deduplicates: true };
   readonly database = null;
+  readonly trouble = null;
   readonly #runtime: Runtime;
   readonly #warn: Warn;
   readonly #topics = new Map<string, Topic>();

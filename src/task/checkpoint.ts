@@ -80,7 +80,7 @@ export class Checkpoint {
 
   #storeUnit(unit: Unit): void {
     if (unit.storedAs !== null && unit.storedAttempts === unit.attempts) return;
-    unit.storedAs ??= `${unit.entrance.id}\n${String(unit.record.position >= 0 ? unit.record.position : this.#unitNumber++).padStart(16, "0")}`;
+    unit.storedAs ??= this.#idOf(unit);
     unit.storedAttempts = unit.attempts;
     const { runtime } = this.#options;
     const waitMs = unit.state === "waiting" ? Math.max(0, unit.nextTryAt - runtime.monotonic()) : 0;
@@ -94,8 +94,17 @@ export class Checkpoint {
       arrivedAt: unit.arrivedAt,
       attempts: unit.attempts,
       nextTryAt: waitMs === 0 ? 0 : waitMs === Infinity ? -1 : runtime.now() + Math.ceil(waitMs),
+      blocksPartition: unit.blocksPartition,
+      retryPosition: unit.retryPosition,
+      replay: unit.replay,
     };
     this.#pending.set(0, unit.storedAs, packPending(row));
+  }
+
+  /** The same position may be here twice: in its turn, and of a letter that is replayed. */
+  #idOf({ entrance, record, retryPosition }: Unit): string {
+    if (retryPosition >= 0) return `${entrance.id}\nretry ${String(retryPosition).padStart(16, "0")}`;
+    return `${entrance.id}\n${String(record.position >= 0 ? record.position : this.#unitNumber++).padStart(16, "0")}`;
   }
 
   #restoreUnit(id: string, row: PendingRecord): void {
@@ -109,10 +118,13 @@ export class Checkpoint {
     unit.attempts = row.attempts;
     unit.storedAs = id;
     unit.storedAttempts = row.attempts;
+    unit.retryPosition = row.retryPosition;
+    unit.replay = row.replay;
     units.add(unit);
+    if (row.blocksPartition) units.block(unit);
     const now = runtime.now();
-    if (row.nextTryAt > now) units.wait(unit, runtime.monotonic() + row.nextTryAt - now);
-    entrance.hold(unit);
+    if (row.nextTryAt > now || unit.retryPosition >= 0) units.wait(unit, runtime.monotonic() + Math.max(0, row.nextTryAt - now));
+    if (unit.retryPosition < 0) entrance.hold(unit);
   }
 
   #saveClocks(): void {

@@ -25,6 +25,8 @@ export class Input implements Entrance {
   committed = -1;
   /** What the clock had seen before the record at work. */
   seenBefore: number = -Infinity;
+  /** An operator has paused it: nothing of it is taken, and event time waits. */
+  isPaused = false;
   /** Monotonic ms since when it is known to be read to its end; null: it is not. */
   endSince: number | null = null;
   readonly #reader: PartitionReader;
@@ -67,6 +69,15 @@ export class Input implements Entrance {
   advance(): void {
     this.#hasHead = false;
     this.position = this.cursor.position + 1;
+  }
+
+  /** The next record is that at `position`. */
+  seek(position: number): void {
+    this.#reader.seek(position);
+    this.cursor.open(this.cursor.bytes, 0, 0, position);
+    this.#hasHead = false;
+    this.position = position;
+    this.endSince = null;
   }
 
   /** Records not read yet; null while unknown. */

@@ -28,12 +28,18 @@ export class Inputs {
     const { all } = this;
     if (all.length === 1) {
       const input = all[0]!;
+      if (input.isPaused) return null;
       if (input.hasHead()) return input;
       noteEnd(input, now);
       return null;
     }
     let chosen: Input | null = null;
     for (const input of all) {
+      if (input.isPaused) {
+        // What it has may come before what the others have.
+        if (input.lag !== 0) return null;
+        continue;
+      }
       if (!input.hasHead()) {
         if (input.lag !== 0) return null;
         noteEnd(input, now);

@@ -10,6 +10,7 @@ import type { Budget, ClockCell, OperatorContext, Output, Policy, Push, TimedOpe
 import type { SubTopology } from "../topology/topology.ts";
 import { InputClock } from "./input-clock.ts";
 import type { TopicOutput } from "./outputs.ts";
+import { StepInput } from "./step-input.ts";
 import { StepResults } from "./step-results.ts";
 import type { Task } from "./task.ts";
 
@@ -29,7 +30,12 @@ export interface Operators {
   readonly results: ReadonlyMap<string, StepResults>;
   /** Where results of a step go. */
   resume(results: StepResults): Push;
-  originOf(results: StepResults): string;
+  /** The steps that a record may enter by themselves. */
+  readonly stepInputs: readonly StepInput[];
+  /** Where records of a step go in. */
+  into(input: StepInput): Push;
+  /** The topic of the user's that the records of an entrance stem from. */
+  originOf(entrance: StepResults | StepInput): string;
   policyOf(step: string): Policy | null;
   /** Does what event time has made due; false when the budget was used up before. */
   fire(budget: Budget): boolean;
@@ -63,6 +69,7 @@ export function buildOperators(task: Task, subTopology: SubTopology, source: Clo
   const origins = new Map<string, string>();
   const policies = new Map<string, Policy>();
   const timed = new Map<TopologyNode, TimedOperator>();
+  const stepInputs = new Map<StepInput, Push>();
   for (const node of [...nodes].reverse()) {
     const next = fanOut(nodes.filter((other) => other.inputs.includes(node)).map((child) => pushes.get(child)!));
     const { clock, outClock } = cells.get(node)!;
@@ -71,6 +78,11 @@ export function buildOperators(task: Task, subTopology: SubTopology, source: Clo
     pushes.set(node, operator.push);
     nexts.set(ownResults.id, next);
     origins.set(ownResults.id, originOf(node));
+    if (node.reads === null) {
+      const input = new StepInput(node.name);
+      stepInputs.set(input, operator.push);
+      origins.set(input.id, originOf(node));
+    }
     if (node.policy !== null && node.reads === null) policies.set(node.name, node.policy);
     if (operator.timed !== undefined) {
       timed.set(node, operator.timed);
@@ -93,6 +105,8 @@ export function buildOperators(task: Task, subTopology: SubTopology, source: Clo
     },
     results,
     resume: (entrance) => nexts.get(entrance.id)!,
+    stepInputs: [...stepInputs.keys()],
+    into: (input) => stepInputs.get(input)!,
     originOf: (entrance) => origins.get(entrance.id)!,
     policyOf: (step) => policies.get(step) ?? null,
     fire: (budget) => {

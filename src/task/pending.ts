@@ -3,6 +3,7 @@ import { StoreError } from "../base/errors.ts";
 import { packValue, unpackValue } from "../record/value-bytes.ts";
 import { packRow, unpackRow } from "../state/row-bytes.ts";
 import type { StoreSpec } from "../state/storage.ts";
+import type { RetryNote } from "./retry-topic.ts";
 import type { UnitRecord } from "./unit.ts";
 
 /** An unresolved record as it is kept. */
@@ -18,9 +19,16 @@ export interface PendingRecord {
   readonly attempts: number;
   /** Wall clock of the next try, ms; 0: at once. */
   readonly nextTryAt: number;
+  readonly blocksPartition: boolean;
+  /** -1: it is in its turn. */
+  readonly retryPosition: number;
+  readonly replay: RetryNote["replay"];
 }
 
+/** Of rows of records in their turn, which block nothing. */
 const VERSION = 1;
+/** Of rows that say more. */
+const VERSION_MORE = 2;
 
 /** The pending store of a sub-topology. */
 export function pendingStore(subTopology: string): StoreSpec {
@@ -43,10 +51,13 @@ export function clockStore(subTopology: string): StoreSpec {
 }
 
 export function packPending(pending: PendingRecord): Uint8Array {
-  const { entrance, record, resultKey, chain, heldClock, judgedClock, arrivedAt, attempts, nextTryAt } = pending;
+  const { entrance, record, resultKey, chain, heldClock, judgedClock, arrivedAt, attempts, nextTryAt, blocksPartition, retryPosition, replay } = pending;
   const headers = record.headers.map(({ name, value }) => [name, value]);
+  const more = blocksPartition || retryPosition >= 0 || replay !== null
+    ? [blocksPartition, retryPosition, replay === null ? null : [replay.letter.topic, replay.letter.position, replay.run]]
+    : [];
   return packValue([
-    VERSION,
+    more.length === 0 ? VERSION : VERSION_MORE,
     entrance,
     record.key,
     record.value,
@@ -60,13 +71,16 @@ export function packPending(pending: PendingRecord): Uint8Array {
     arrivedAt,
     attempts,
     nextTryAt,
+    ...more,
   ]);
 }
 
 export function unpackPending(bytes: Uint8Array): PendingRecord {
   const row = unpackValue(bytes) as readonly unknown[];
-  if (row[0] !== VERSION) throw new StoreError("STORE_NEWER", `Cannot read a pending record: it has version ${String(row[0])}, wanted ${VERSION}`);
-  const [, entrance, key, value, headers, timestamp, position, resultKey, chain, heldClock, judgedClock, arrivedAt, attempts, nextTryAt] = row as [
+  if (row[0] !== VERSION && row[0] !== VERSION_MORE) {
+    throw new StoreError("STORE_NEWER", `Cannot read a pending record: it has version ${String(row[0])}, wanted ${VERSION} or ${VERSION_MORE}`);
+  }
+  const [, entrance, key, value, headers, timestamp, position, resultKey, chain, heldClock, judgedClock, arrivedAt, attempts, nextTryAt, ...later] = row as [
     number,
     string,
     Uint8Array | null,
@@ -81,7 +95,11 @@ export function unpackPending(bytes: Uint8Array): PendingRecord {
     number,
     number,
     number,
+    boolean?,
+    number?,
+    (readonly [string, number, number] | null)?,
   ];
+  const [blocksPartition = false, retryPosition = -1, replay = null] = later;
   return {
     entrance,
     record: { key, value, headers: headers.map(([name, content]) => ({ name, value: content })), timestamp, position },
@@ -92,5 +110,8 @@ export function unpackPending(bytes: Uint8Array): PendingRecord {
     arrivedAt,
     attempts,
     nextTryAt,
+    blocksPartition,
+    retryPosition,
+    replay: replay === null ? null : { letter: { topic: replay[0], position: replay[1] }, run: replay[2] },
   };
 }

@@ -8,11 +8,12 @@ import { assert, unreachable } from "../base/assert.ts";
 import { isThenable } from "../base/awaitable.ts";
 import { deepFreeze } from "../base/freeze.ts";
 import { DecodeError, HandlerError, isStreamError, messageOf } from "../base/errors.ts";
-import type { CommittedPosition, Log, OutputBatch } from "../log/log.ts";
+import type { CommittedPosition, Log, OutputBatch, PartitionReader } from "../log/log.ts";
 import { errorFacts, type ObservedEvent, type RecordPlace } from "../observe/events.ts";
+import { anyKeys } from "../record/key.ts";
 import { unpackValue } from "../record/value-bytes.ts";
 import type { HeaderField, Payload } from "../record/record.ts";
-import { fieldsOf, type RecordMeta, RecordView } from "../record/meta.ts";
+import { type RecordMeta, RecordView } from "../record/meta.ts";
 import { readUtf8 } from "../record/utf8.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { EffectScope } from "../state/scope.ts";
@@ -23,21 +24,26 @@ import type { Budget, Policy, Push, TopicDefinition } from "../topology/node.ts"
 import type { SubTopology } from "../topology/topology.ts";
 import { Checkpoint } from "./checkpoint.ts";
 import { CLOCK_HEADER, CLOCK_ONLY_HEADER, ClockWriter, readClock } from "./carried-clock.ts";
-import { type Input, TaskClock } from "./input.ts";
-import { deadLetterHeaders, lateHeaders } from "./letters.ts";
+import { Input, TaskClock } from "./input.ts";
 import { Inputs } from "./inputs.ts";
+import { OrdersDone, ordersStore } from "./orders-done.ts";
+import { Outcomes, type OutcomeTopics } from "./outcomes.ts";
 import { CarriedClocks } from "./outgoing-clock.ts";
 import type { Outputs, Stamp, TopicOutput } from "./outputs.ts";
-import { judge } from "./policy.ts";
+import { RetryInput } from "./retry-input.ts";
+import type { Verdict } from "./policy.ts";
 import type { WorkerStats } from "./stats.ts";
+import { StepInput } from "./step-input.ts";
 import { StepResults } from "./step-results.ts";
 import { TaskChangelog } from "./task-changelog.ts";
-import type { Entrance, Unit } from "./unit.ts";
+import { type Entrance, Unit } from "./unit.ts";
 import { Units } from "./units.ts";
 import { buildOperators, type Operators } from "./operators.ts";
 
 /** Unresolved records a task holds at most; then it takes no more. */
 const UNRESOLVED_MAX = 1_000;
+/** As long as it holds so many, none is taken from the topic of retries: those of its inputs come first. */
+const RETRIES_MAX = 500;
 /** A timestamp further ahead of the wall clock than this does not move event time. */
 const AHEAD_MAX_MS = 86_400_000;
 
@@ -65,10 +71,19 @@ export interface TaskOptions {
   readonly openInput: (topic: TopicDefinition, next: Push) => Input;
   /** Where its state is said; null: the log holds it. */
   readonly changelog: string | null;
-  readonly deadLetterTopic: (origin: string) => TopicDefinition;
-  readonly lateTopic: (origin: string) => TopicDefinition;
+  readonly outcomeTopics: OutcomeTopics;
+  /** Opens the task's partition of the topic of retries. */
+  readonly openRetries: (position: number) => PartitionReader;
+  readonly orders: Orders;
   /** The task has something to do. */
   readonly wake: () => void;
+}
+
+/** What operators want of inputs. */
+export interface Orders {
+  isPaused(topic: string): boolean;
+  /** Where to go on, and which order that is; null: there is none. */
+  seek(topic: string): { readonly id: number; readonly to: number } | null;
 }
 
 interface Arrival {
@@ -101,6 +116,10 @@ export class Task implements Stamp {
   readonly #operators: Operators;
   readonly #units = new Units();
   readonly #entrances = new Map<string, Entrance>();
+  readonly #outcomes: Outcomes;
+  readonly #done: OrdersDone;
+  readonly #retries: RetryInput;
+  readonly #isHeld = (unit: Unit): boolean => isInput(unit.entrance) ? unit.entrance.isPaused : this.inputs.every(({ isPaused }) => isPaused);
   readonly #carried: CarriedClocks;
   readonly #concurrency: number;
   #arrivals: Arrival[] = [];
@@ -141,6 +160,10 @@ export class Task implements Stamp {
     this.#inputs = new Inputs(this.inputs, this.clock, options.runtime, options.idleTimeoutMs);
     for (const input of this.inputs) this.#entrances.set(input.id, input);
     for (const results of this.#operators.results.values()) this.#entrances.set(results.id, results);
+    for (const input of this.#operators.stepInputs) this.#entrances.set(input.id, input);
+    const { runtime, outputs, stats, report, policy, outcomeTopics: topics } = options;
+    const operators = this.#operators, stores = this.#stores;
+    this.#outcomes = new Outcomes({ taskId: this.id, partition, runtime, outputs, stamp: this, stats, report, operators, stores, topics, policy });
     this.#scope.begin();
     this.#checkpoint = new Checkpoint({
       taskId: this.id,
@@ -158,6 +181,12 @@ export class Task implements Stamp {
       openStore: (spec) => this.store(spec),
     });
     this.#checkpoint.restore(options.formerNames);
+    this.#done = new OrdersDone(this.store(ordersStore(this.name)), runtime.now());
+    for (const name of options.formerNames) this.#done.adopt(this.store(ordersStore(name)));
+    this.#retries = new RetryInput(options.openRetries(this.#done.readTo), this.#done, partition, this.#entrances, (position, error) => {
+      report({ type: "warning", message: `Task ${this.id} leaves a record of its topic of retries at position ${position}`, error: errorFacts(error) });
+    });
+    this.applyOrders();
     const isThere = (topic: string): boolean => partition < (options.log.partitionsOf(topic) ?? 0);
     this.#changelog = options.changelog === null ? null : new TaskChangelog(options.storage, options.changelog, partition, this.#stores.values(), isThere);
   }
@@ -170,6 +199,7 @@ export class Task implements Stamp {
     this.#takeArrivals();
     const now = this.#runtime.monotonic();
     this.#steppedAt = this.#runtime.now();
+    this.#takeRetries(now, budget);
     this.#retry(now, budget);
     this.#inputs.updateClock();
     if (!this.#fireDue(budget)) return;
@@ -194,7 +224,7 @@ export class Task implements Stamp {
 
   /** Whether it may begin another record. */
   get canTake(): boolean {
-    return this.#units.running < this.#concurrency && this.#units.size < UNRESOLVED_MAX;
+    return this.#units.running < this.#concurrency && this.#units.size < UNRESOLVED_MAX && !this.#units.isPartitionBlocked;
   }
 
   /** Whether a handler is under way. */
@@ -228,7 +258,8 @@ export class Task implements Stamp {
     if (this.stopped !== null) return false;
     if (this.#arrivals.length > 0) return true;
     const now = this.#runtime.monotonic();
-    if (this.#units.running < this.#concurrency && this.#units.next(now) !== null) return true;
+    if (this.#units.running < this.#concurrency && this.#units.next(now, this.#isHeld) !== null) return true;
+    if (this.#units.size < RETRIES_MAX && this.#retries.hasHead()) return true;
     this.#inputs.updateClock();
     return this.canTake && (this.#operators.isDue() || this.#inputs.choose(now) !== null);
   }
@@ -237,15 +268,16 @@ export class Task implements Stamp {
   nextWakeAt(): number {
     if (this.stopped !== null) return Infinity;
     // While a handler is under way its end is what there is to wait for.
-    if (!this.canTake) return this.#units.running < this.#concurrency ? this.#units.nextDueAt() : Infinity;
-    return Math.min(this.#units.nextDueAt(), this.#inputs.idleWakeAt(this.#operators.dueAt()));
+    const dueAt = this.#units.running < this.#concurrency ? this.#units.nextDueAt(this.#isHeld) : Infinity;
+    if (!this.canTake) return dueAt;
+    return Math.min(dueAt, this.#inputs.idleWakeAt(this.#operators.dueAt()));
   }
 
   /** The handler that has been under way longest; null when none is. */
   longestRunning(): { readonly step: string; readonly record: RecordPlace; readonly ageMs: number } | null {
     let longest: Unit | null = null;
     for (const unit of this.#units) if (unit.state === "running" && (longest === null || unit.startedAt < longest.startedAt)) longest = unit;
-    return longest === null ? null : { step: longest.step, record: this.#placeOf(longest), ageMs: this.#runtime.monotonic() - longest.startedAt };
+    return longest === null ? null : { step: longest.step, record: this.#outcomes.placeOf(longest), ageMs: this.#runtime.monotonic() - longest.startedAt };
   }
 
   /** Handlers under way for so long are waited for no more: their records failed, and their policy speaks. */
@@ -260,6 +292,36 @@ export class Task implements Stamp {
       unit.outstanding = 0;
       this.#resume(unit, () => {});
     }
+  }
+
+  /** Does what operators ordered for its inputs; between records. */
+  applyOrders(): void {
+    const { orders } = this.#options;
+    this.#scope.begin();
+    for (const input of this.inputs) {
+      const isPaused = orders.isPaused(input.topic.name);
+      if (isPaused !== input.isPaused) this.#sayDone(isPaused ? "pause" : "resume", input, null);
+      input.isPaused = isPaused;
+      if (isPaused) input.endSince = null;
+      const seek = orders.seek(input.topic.name);
+      if (seek === null || this.#done.isSought(input.topic.name, seek.id)) continue;
+      input.seek(seek.to);
+      this.#sayDone("seek", input, seek.to);
+      this.#goOn();
+    }
+    this.#scope.begin();
+  }
+
+  #sayDone(order: "pause" | "resume" | "seek", { topic, partition }: Input, position: number | null): void {
+    this.#options.report({ type: "orderDone", task: this.id, order, topic: topic.name, partition, position });
+  }
+
+  /** What it stopped at may be behind it now; where it is not, it stops again. */
+  #goOn(): void {
+    if (this.stopped === null) return;
+    this.stopped = null;
+    const now = this.#runtime.monotonic();
+    for (const unit of this.#units) if (unit.state === "waiting" && unit.nextTryAt === Infinity) this.#units.wait(unit, now);
   }
 
   /** Positions that moved since the last commit. */
@@ -280,6 +342,7 @@ export class Task implements Stamp {
   /** Brings what the commit writes beside records' effects into stores and encoders. */
   prepareCommit(): void {
     this.#scope.begin();
+    this.#retries.save();
     this.#checkpoint.prepare();
     this.#carried.sayClocks(this.#outputs, this.#inputs.isIdle, this.#runtime);
   }
@@ -344,6 +407,7 @@ export class Task implements Stamp {
   /** Gives its inputs up. Handlers under way find nobody when they are done. */
   close(): void {
     this.#isClosed = true;
+    this.#retries.close();
     for (const input of this.inputs) input.close();
   }
 
@@ -429,12 +493,7 @@ export class Task implements Stamp {
     missed: readonly { readonly start: number; readonly end: number }[],
     toTopic: boolean,
   ): void {
-    this.#options.stats.late++;
-    const record = { topic: meta.topic, partition: meta.partition, position: meta.position };
-    this.#options.report({ type: "recordLate", task: this.id, step, record, latenessMs });
-    if (!toTopic) return;
-    const headers = lateHeaders(latenessMs, missed, { step, ...record, timestamp: meta.timestamp }, fieldsOf(meta) ?? []);
-    this.#outputs.stage(this.#outputs.topic(this.#options.lateTopic(origin)), keyBytes, value, meta.timestamp, headers);
+    this.#outcomes.late(step, origin, meta, keyBytes, value, latenessMs, missed, toTopic);
   }
 
   flushed(): Promise<void> {
@@ -568,25 +627,17 @@ export class Task implements Stamp {
       this.clock.late = this.#lateBefore;
       this.clock.safe = this.#safeBefore;
     }
-    const policy = this.#policyOf(step, entrance);
-    const verdict = judge(error, 1, policy, () => this.#random());
-    // An input's record is taken again after a restart; a result has left its window, and is kept.
-    if (verdict.do === "stop" && isInput(entrance)) {
-      this.#stop(error, step);
-      return;
-    }
     const failed = entrance.capture(this.arrivedAt());
     failed.attempts = 1;
     failed.judgedClock = this.#judged;
-    if (verdict.do === "retry" || verdict.do === "stop") {
+    const verdict = this.#outcomes.judge(failed, error, step);
+    // An input's record is taken again after a restart; a result has left its window, and is kept.
+    if (verdict.do === "stop" && isInput(entrance)) this.#stop(error, step);
+    else if (verdict.do === "stop" || verdict.do === "retry" && verdict.blocks !== "nothing") {
       this.#units.add(failed);
       entrance.hold(failed);
-      if (verdict.do === "retry") this.#tryAgain(failed, verdict.afterMs, error, step);
-      else {
-        this.#units.wait(failed, Infinity);
-        this.#stop(error, step);
-      }
-    } else this.#giveUp(failed, verdict.do, error, step);
+      this.#keep(failed, verdict, error, step);
+    } else this.#letGo(failed, verdict, error, step);
   }
 
   /** The synchronous part of the record at work is over. */
@@ -691,7 +742,7 @@ export class Task implements Stamp {
   #resume(unit: Unit, work: () => void): void {
     const late = this.clock.late;
     // Results are judged behind their step by the clock they were fired at, too.
-    const outClock = unit.entrance instanceof StepResults ? unit.entrance.clock : null;
+    const outClock = unit.entrance instanceof StepResults && unit.retryPosition < 0 ? unit.entrance.clock : null;
     const outSeen = outClock?.seen ?? NaN;
     if (outClock !== null) outClock.seen = unit.heldClock;
     this.#entrance = unit.entrance;
@@ -715,9 +766,43 @@ export class Task implements Stamp {
     this.#leave(unit);
   }
 
+  /** Takes what is to be tried out of turn: each waits for its time among the unresolved. */
+  #takeRetries(now: number, budget: Budget): void {
+    while (budget.left > 0 && this.#units.size < RETRIES_MAX && this.#retries.hasHead()) {
+      budget.left--;
+      this.#scope.begin();
+      const wallClock = this.#runtime.now();
+      const taken = this.#retries.take(wallClock);
+      this.#scope.begin();
+      if (taken === null) continue;
+      const { note, record, retryPosition } = taken;
+      const entrance = this.#entrances.get(note.entrance)!;
+      const unit = new Unit(entrance, record, note.key, this.#chainOf(entrance, record.key, note.key), NaN, NaN, note.arrivedAt);
+      unit.attempts = note.attempts;
+      unit.retryPosition = retryPosition;
+      unit.replay = note.replay;
+      this.#units.add(unit);
+      this.#units.wait(unit, now + Math.max(0, note.dueAt - wallClock));
+      if (note.replay !== null) this.#outcomes.replayed(note.replay);
+    }
+  }
+
+  /** What keeps a record that comes back in turn with others of its key. */
+  #chainOf(entrance: Entrance, key: Uint8Array | null, stepKey: unknown): string | null {
+    try {
+      if (entrance instanceof StepInput) return stepKey === null ? null : anyKeys.toId(stepKey);
+      if (key === null) return null;
+      if (!isInput(entrance)) return decodeText(key);
+      const { key: keys } = entrance.topic;
+      return keys.toId(keys.decode === null ? decodeText(key) : keys.decode(key));
+    } catch {
+      return null; // Nothing can be of the same key as bytes that are none.
+    }
+  }
+
   #retry(now: number, budget: Budget): void {
     while (budget.left > 0 && this.#units.size > 0 && this.#units.running < this.#concurrency && this.stopped === null) {
-      const unit = this.#units.next(now);
+      const unit = this.#units.next(now, this.#isHeld);
       if (unit === null) return;
       budget.left--;
       this.#units.start(unit);
@@ -741,9 +826,15 @@ export class Task implements Stamp {
       else this.#enterAt(entrance, value, view);
       return;
     }
+    const value = record.value === null ? undefined : unpackValue(record.value);
+    if (entrance instanceof StepInput) {
+      const view = new RecordView(entrance.id, this.partition, null).of(unit.resultKey, record.timestamp, record.position, record.headers);
+      this.#operators.into(entrance)(this.handOut(value), view);
+      return;
+    }
     const results = entrance as StepResults;
     const view = results.newView().of(unit.resultKey, record.timestamp, -1, null);
-    this.#operators.resume(results)(record.value === null ? undefined : unpackValue(record.value), view);
+    this.#operators.resume(results)(value, view);
   }
 
   /** Nothing of the unit is outstanding: its effects come in, or its policy speaks. */
@@ -777,22 +868,11 @@ export class Task implements Stamp {
   }
 
   #judge(unit: Unit, error: unknown, step: string): void {
-    const verdict = judge(error, unit.attempts, this.#policyOf(step, unit.entrance), () => this.#random());
-    switch (verdict.do) {
-      case "retry":
-        this.#tryAgain(unit, verdict.afterMs, error, step);
-        return;
-      case "skip":
-      case "dead-letter":
-        this.#resolve(unit);
-        this.#giveUp(unit, verdict.do, error, step);
-        return;
-      case "stop":
-        this.#units.wait(unit, Infinity);
-        this.#stop(error, step);
-        return;
-      default:
-        unreachable(verdict);
+    const verdict = this.#outcomes.judge(unit, error, step);
+    if (verdict.do === "stop" || verdict.do === "retry" && verdict.blocks !== "nothing") this.#keep(unit, verdict, error, step);
+    else {
+      this.#resolve(unit);
+      this.#letGo(unit, verdict, error, step);
     }
   }
 
@@ -807,66 +887,44 @@ export class Task implements Stamp {
 
   // ── Failures ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  #policyOf(step: string, entrance: Entrance): Policy {
-    return this.#operators.policyOf(step) ?? (isInput(entrance) ? entrance.topic.policy : null) ?? this.#options.policy;
+  /** The record stays where it is: it is tried again, or what it stopped goes on one day. */
+  #keep(unit: Unit, verdict: Verdict & { readonly do: "retry" | "stop" }, error: unknown, step: string): void {
+    if (verdict.do === "stop") {
+      this.#units.wait(unit, Infinity);
+      this.#stop(error, step);
+      return;
+    }
+    if (verdict.blocks === "partition") this.#units.block(unit);
+    this.#units.wait(unit, this.#runtime.monotonic() + verdict.afterMs);
+    this.#outcomes.retried(unit, verdict.afterMs, error, step);
+  }
+
+  /** The record is done with here. */
+  #letGo(unit: Unit, verdict: Verdict, error: unknown, step: string): void {
+    switch (verdict.do) {
+      case "skip":
+        this.#outcomes.skip(unit, error, step);
+        return;
+      case "dead-letter":
+        this.#outcomes.deadLetter(unit, error, step);
+        return;
+      case "retry":
+        this.#outcomes.tryOutOfTurn(unit, verdict.afterMs);
+        this.#outcomes.retried(unit, verdict.afterMs, error, step);
+        return;
+      default:
+        assert(verdict.do !== "stop", "what stops a task is kept");
+    }
   }
 
   #stop(error: unknown, step: string): void {
     this.stopped = wrap(error, step, this.id);
     this.#options.report({ type: "taskStopped", task: this.id, reason: `step "${step}" failed and its policy is to stop`, error: errorFacts(error) });
   }
-
-  /** The record is done with: it is counted, or becomes a dead letter in the commit in which it counts as done. */
-  #giveUp(unit: Unit, how: "skip" | "dead-letter", error: unknown, step: string): void {
-    const { stats, report } = this.#options;
-    const place = this.#placeOf(unit);
-    if (how === "skip") {
-      const reason = isStreamError(error) && error.code === "KEY_MISSING" ? "no key" : "failed";
-      stats.skip(reason);
-      report({ type: "recordSkipped", task: this.id, step, record: place, reason: `${reason}: ${messageOf(error)}` });
-      return;
-    }
-    const { entrance, record } = unit;
-    const origin = isInput(entrance) ? entrance.topic.origin : this.#operators.originOf(entrance as StepResults);
-    const topic = this.#options.deadLetterTopic(origin);
-    this.#outputs.stage(
-      this.#outputs.topic(topic),
-      record.key,
-      record.value,
-      record.timestamp,
-      deadLetterHeaders(error, unit.attempts, { step, ...place, timestamp: record.timestamp }, record.headers),
-    );
-    this.#outputs.settle(this);
-    stats.deadLetters++;
-    report({ type: "recordDeadLettered", task: this.id, step, record: place, attempts: unit.attempts, topic: topic.name, error: errorFacts(error) });
-  }
-
-  #tryAgain(unit: Unit, delayMs: number, error: unknown, step: string): void {
-    this.#units.wait(unit, this.#runtime.monotonic() + delayMs);
-    this.#options.stats.retries++;
-    this.#options.report({
-      type: "retryScheduled",
-      task: this.id,
-      step,
-      record: this.#placeOf(unit),
-      attempt: unit.attempts,
-      delayMs,
-      error: errorFacts(error),
-    });
-  }
-
-  #placeOf({ entrance, record }: Unit): RecordPlace {
-    return { topic: isInput(entrance) ? entrance.topic.name : entrance.id, partition: this.partition, position: record.position };
-  }
-
-  #random(): number {
-    const bytes = this.#runtime.randomBytes(4);
-    return (bytes[0]! * 2 ** 24 + bytes[1]! * 2 ** 16 + bytes[2]! * 2 ** 8 + bytes[3]!) / 2 ** 32;
-  }
 }
 
 function isInput(entrance: Entrance): entrance is Input {
-  return !(entrance instanceof StepResults);
+  return entrance instanceof Input;
 }
 
 function wrap(error: unknown, step: string, task: string): Error {

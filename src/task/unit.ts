@@ -6,8 +6,9 @@
 import type { HeaderField } from "../record/record.ts";
 import type { Overlay } from "../state/scope.ts";
 import type { StagedRecord } from "./outputs.ts";
+import type { RetryNote } from "./retry-topic.ts";
 
-/** Where a unit begins: an input topic, or the step whose result it is. */
+/** Where a unit begins: an input topic, the step whose result it is, or a step that found it late. */
 export interface Entrance {
   /** Stable: it finds the entrance again after a restart. */
   readonly id: string;
@@ -61,6 +62,12 @@ export class Unit {
   outputs: StagedRecord[] = [];
   /** The first failure of the try under way. */
   failure: { readonly error: unknown; readonly step: string } | null = null;
+  /** While it waits, its task takes nothing. */
+  blocksPartition = false;
+  /** Where it lay in the topic of retries, for one that is tried out of turn: it holds no clock, and waits behind nothing until it is due. -1: it is in its turn. */
+  retryPosition = -1;
+  /** The letter that it was, and which time that is. */
+  replay: RetryNote["replay"] = null;
   /** How it lies in the pending store; null: not at all. */
   storedAs: string | null = null;
   storedAttempts = -1;

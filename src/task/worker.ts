@@ -21,7 +21,10 @@ import { InputClock } from "./input-clock.ts";
 import { Outputs } from "./outputs.ts";
 import { formerNames } from "./pending.ts";
 import { defaultPolicy } from "./policy.ts";
-import { letterTopic } from "./letter-topics.ts";
+import { Controls } from "./controls.ts";
+import { auditTopic, letterTopic, retryTopic } from "./letter-topics.ts";
+import type { OutcomeTopics } from "./outcomes.ts";
+import { ownTopics, retryTopicName } from "./own-topics.ts";
 import { WorkerStats } from "./stats.ts";
 import { Task } from "./task.ts";
 import { migrateStores } from "./task-migration.ts";
@@ -97,7 +100,10 @@ export class Worker {
   readonly #database: Database | null;
   /** null: the log holds the state, or it is as volatile as the log. */
   readonly #restore: TaskRestore | null;
-  readonly #letters = new Map<string, TopicDefinition>();
+  readonly #outcomeTopics: OutcomeTopics;
+  readonly #controls: Controls;
+  /** Up to where the topic of controls was known when a task was built: what is behind it concerns the task. */
+  readonly #builtAt = new WeakMap<Task, number>();
   #outputs: Outputs;
   #tasks: Task[] = [];
   #membership: Membership | null = null;
@@ -151,6 +157,8 @@ export class Worker {
       ? new TaskRestore({ topology, log, runtime, storage, report: this.#observer, onChange: (fn) => this.#onChange(fn) })
       : null;
     this.#outputs = new Outputs((topic) => this.#partitionsOf(topic));
+    this.#outcomeTopics = outcomeTopics(topology.app);
+    this.#controls = new Controls(log, topology.app, () => this.#wake());
     const { stuckNamedAfterMs = 30_000, stuckRestartAfterMs = 300_000 } = options;
     this.#watchdog = new Watchdog({ namedAfterMs: stuckNamedAfterMs, restartAfterMs: stuckRestartAfterMs, report: this.#observer });
   }
@@ -170,6 +178,13 @@ export class Worker {
       internal: topic.isInternal,
       ...(topic.takesAppendTime === true ? { takesAppendTime: true } : {}),
     }));
+    const retryPartitions = log.partitionsOf(retryTopicName(topology.app)) ?? Math.max(1, ...counts.values());
+    for (const own of ownTopics(topology.app, retryPartitions)) {
+      if (definitions.has(own.name)) {
+        throw new DefinitionError(`Cannot start "${topology.app}": topic "${own.name}" is the app's own: give the other another name`);
+      }
+      specs.push(own);
+    }
     if (hasChangelogs(options)) {
       for (const { name, reads } of topology.subTopologies) {
         const partitions = Math.max(...reads.map((topic) => counts.get(topic.name) ?? 1));
@@ -263,6 +278,8 @@ export class Worker {
     const started = this.#runtime.monotonic();
     if (started < this.#notBefore) return { idle: true, nextWakeAt: this.#notBefore };
     try {
+      if (this.#controls.poll()) this.#applyOrders();
+      if (this.#isRevoking) return { idle: true, nextWakeAt: Infinity };
       if (this.#commitDeadline !== null || this.#isDraining) this.#resumeOnly();
       else this.#work(started);
       if (started >= this.#watchAt) this.#watch(started);
@@ -324,6 +341,7 @@ export class Worker {
       this.#changed();
       const membership = this.#membership;
       this.#membership = null;
+      this.#controls.close();
       for (const task of this.#tasks) task.close();
       this.#wake();
       await membership?.leave();
@@ -467,10 +485,16 @@ export class Worker {
     const restore = this.#restore;
     const missing = this.#missing();
     if (missing.length === 0) return;
+    // A partition that is paused must not begin.
+    await this.#controls.catchUp();
     const partitions = missing.flatMap(({ sub, partition }) => this.#inputsOf(sub, partition));
     const committed = new Map((await this.#log.committed(this.#topology.app, partitions)).map((at) => [placeOf(at), at.position]));
     // Only now: the ends of changelogs must cover what those positions stand for.
-    const topics = [...partitions.map(({ topic }) => topic), ...(restore === null ? [] : missing.map(({ sub }) => restore.changelogOf(sub)))];
+    const topics = [
+      ...partitions.map(({ topic }) => topic),
+      retryTopicName(this.#topology.app),
+      ...(restore === null ? [] : missing.map(({ sub }) => restore.changelogOf(sub))),
+    ];
     const described = new Map((await this.#log.describe([...new Set(topics)])).map((at) => [placeOf(at), at]));
     const isWanted = (): boolean => this.#assignments === assignments && this.#state !== "stopped" && this.#state !== "failed";
     const startedAt = this.#runtime.monotonic();
@@ -495,7 +519,9 @@ export class Worker {
         restoredRecords += found;
       }
       if (!await migrateStores({ sub, partition }, { storage: this.#storage, runtime: this.#runtime, report: this.#observer, isWanted }) || !isWanted()) return;
-      const task = this.#inOneTransaction(() => this.#buildTask(sub, partition, position, (topic) => described.get(placeOf({ topic, partition }))?.start ?? 0));
+      const startOf = (topic: string, of = partition): number => described.get(placeOf({ topic, partition: of }))?.start ?? 0;
+      const task = this.#inOneTransaction(() => this.#buildTask(sub, partition, position, startOf));
+      this.#builtAt.set(task, this.#controls.position);
       this.#tasks.push(task);
       this.#observer({ type: "taskStarted", task: task.id, restoredRecords, durationMs: this.#runtime.monotonic() - startedAt });
       this.#lastCommitAt = this.#runtime.monotonic();
@@ -550,7 +576,13 @@ export class Worker {
     return sub.reads.filter((topic) => partition < this.#partitionsOf(topic.name)).map((topic) => ({ topic: topic.name, partition }));
   }
 
-  #buildTask(sub: SubTopology, partition: number, committed: (topic: string) => number | null, start: (topic: string) => number): Task {
+  #buildTask(
+    sub: SubTopology,
+    partition: number,
+    committed: (topic: string) => number | null,
+    start: (topic: string, partition?: number) => number,
+  ): Task {
+    const retries = retryTopicName(this.#topology.app), retryPartition = partition % this.#partitionsOf(retries);
     return new Task({
       subTopology: sub,
       partition,
@@ -574,8 +606,18 @@ export class Worker {
         input.committed = position ?? -1;
         return input;
       },
-      deadLetterTopic: (origin) => this.#letterTopic(origin, "dlq"),
-      lateTopic: (origin) => this.#letterTopic(origin, "late"),
+      outcomeTopics: this.#outcomeTopics,
+      openRetries: (position) => {
+        const from = Math.max(position, start(retries, retryPartition));
+        return this.#log.reader({ topic: retries, partition: retryPartition }, from, () => this.#wake());
+      },
+      orders: {
+        isPaused: (topic) => this.#controls.paused({ topic, partition }) !== null,
+        seek: (topic) => {
+          const command = this.#controls.newest("seek", { topic, partition });
+          return command?.order.kind === "seek" ? { id: command.id, to: command.order.to } : null;
+        },
+      },
       wake: () => this.#wake(),
     });
   }
@@ -588,17 +630,51 @@ export class Worker {
     });
   }
 
-  #letterTopic(origin: string, kind: "dlq" | "late"): TopicDefinition {
-    const key = `${origin}-${kind}`;
-    let topic = this.#letters.get(key);
-    if (topic === undefined) this.#letters.set(key, topic = letterTopic(origin, kind));
-    return topic;
-  }
-
   #partitionsOf(topic: string): number {
     const count = this.#partitions.get(topic);
     assert(count !== undefined, `topic "${topic}" is known to the worker`);
     return count;
+  }
+
+  // ── Orders ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Who paused the inputs of a task, and why. */
+  pausedBy(at: TopicPartition): { readonly at: number; readonly by: string; readonly reason: string | null } | null {
+    return this.#controls.paused(at);
+  }
+
+  #applyOrders(): void {
+    const restarted: Task[] = [];
+    for (const task of this.#tasks) {
+      task.applyOrders();
+      const isRestarted = task.inputs.some(({ topic, partition }) => {
+        const command = this.#controls.newest("restart", { topic: topic.name, partition });
+        return command !== null && command.id >= this.#builtAt.get(task)!;
+      });
+      if (isRestarted) restarted.push(task);
+    }
+    if (restarted.length > 0) void this.#restart(restarted);
+  }
+
+  /** Commits, and builds these tasks again from what is committed; the others go on. */
+  async #restart(tasks: readonly Task[]): Promise<void> {
+    for (const task of tasks) this.#builtAt.set(task, this.#controls.position);
+    this.#isRevoking = true;
+    try {
+      await this.commit();
+      for (const task of tasks) {
+        if (!this.#tasks.includes(task)) continue;
+        task.close();
+        const { topic, partition } = task.inputs[0]!;
+        this.#observer({ type: "orderDone", task: task.id, order: "restart", topic: topic.name, partition, position: null });
+      }
+      this.#tasks = this.#tasks.filter((task) => !tasks.includes(task));
+    } catch {
+      // It was reported; all tasks are built again.
+    } finally {
+      this.#isRevoking = false;
+    }
+    await this.#buildTasks().catch((error) => this.#fail(error));
   }
 
   // ── Work ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -860,6 +936,18 @@ export class Worker {
       }, Math.max(0, monotonic - this.#runtime.monotonic()));
     });
   }
+}
+
+/** The topics that outcomes of an app's tasks are written to. */
+function outcomeTopics(app: string): OutcomeTopics {
+  const letters = new Map<string, TopicDefinition>();
+  const of = (kind: "dlq" | "late") => (origin: string): TopicDefinition => {
+    const name = `${origin}-${kind}`;
+    let topic = letters.get(name);
+    if (topic === undefined) letters.set(name, topic = letterTopic(origin, kind));
+    return topic;
+  };
+  return { deadLetters: of("dlq"), late: of("late"), retries: retryTopic(app), audit: auditTopic(app) };
 }
 
 function hasChangelogs({ log: { capabilities }, hasChangelogs }: WorkerOptions): boolean {

@@ -36,6 +36,10 @@ export class WrappedLog implements Log {
     return this.inner.database;
   }
 
+  get trouble(): string | null {
+    return this.inner.trouble;
+  }
+
   ensureTopics(specs: readonly TopicSpec[]): Promise<void> {
     return this.inner.ensureTopics(specs);
   }

@@ -39,7 +39,7 @@ describe("losses at random", () => {
         proxy.request = fate;
         proxy.answer = fate;
 
-        const member: PureMember = { group, memberId: "", generationId: -1, instanceId: null, assigned: [], leave: () => Promise.resolve() };
+        const member: PureMember = { group, memberId: "", generationId: -1, instanceId: null, assigned: [], trouble: null, leave: () => Promise.resolve() };
         const at = { topic, partition: 0 };
         const committedSoon = async (): Promise<number> => {
           for (;;) {

@@ -76,7 +76,7 @@ function batch(topic: string, values: readonly string[], partition = 0): OutputB
 
 /** A member as a group without members takes it. */
 function nobody(group: string): PureMember {
-  return { group, memberId: "", generationId: -1, instanceId: null, assigned: [], leave: () => Promise.resolve() };
+  return { group, memberId: "", generationId: -1, instanceId: null, assigned: [], trouble: null, leave: () => Promise.resolve() };
 }
 
 const numbered = (from: number, to: number, prefix = "v"): string[] => Array.from({ length: to - from }, (_, i) => `${prefix}${from + i}`);

@@ -10,6 +10,8 @@ import { nativeFailure } from "./native-failure.ts";
 
 const READ_UNCOMMITTED = 0;
 const READ_COMMITTED = 1;
+/** It holds one of the few threads of the pool meanwhile. */
+const PROBE_MS = 1_500;
 const TOPIC_ALREADY_EXISTS = 36;
 const LEADER_NOT_AVAILABLE = 5;
 const UNKNOWN_TOPIC = 3;
@@ -37,6 +39,11 @@ export class NativeClusterAdmin {
     const options = { timeout: settings.timeoutMs, allTopics: false };
     await calls.call(`connect to ${settings.brokers.join(", ")}`, (done) => handle.connect(options, done));
     return new NativeClusterAdmin(confluent, calls, settings.timeoutMs, handle);
+  }
+
+  /** Resolves when a broker answers. */
+  async probe(): Promise<void> {
+    await this.#calls.call("reach a broker", (done) => this.#handle.getMetadata({ timeout: PROBE_MS, allTopics: false }, done));
   }
 
   /** Partition counts of those that exist. */

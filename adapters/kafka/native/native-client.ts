@@ -72,6 +72,10 @@ class NativeClient implements KafkaClient {
     return this.#transactions.settle();
   }
 
+  probe(): Promise<void> {
+    return this.#host.admin.probe();
+  }
+
   topics(names: readonly string[] | null): Promise<readonly TopicFacts[]> {
     return this.#host.admin.topics(names);
   }

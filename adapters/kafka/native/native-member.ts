@@ -44,6 +44,8 @@ export interface MemberHost {
 /** {@linkcode GroupMember} over a consumer of librdkafka. */
 export class NativeMember implements GroupMember {
   readonly group: string;
+  /** librdkafka joins by itself, and tells of its trouble by warnings. */
+  readonly trouble = null;
   readonly #calls: NativeCalls;
   readonly #settings: ClientSettings;
   readonly #members: Set<NativeMember>;

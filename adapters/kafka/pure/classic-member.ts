@@ -73,6 +73,7 @@ export class ClassicMember implements PureMember {
   /** Nothing is told any more. */
   #isAbandoned = false;
   #leaveFailure: unknown = null;
+  #trouble: string | null = null;
 
   constructor({ cluster, lane, instanceId }: MemberHost, group: string, topics: readonly string[], listener: AssignmentListener) {
     this.group = group;
@@ -84,6 +85,10 @@ export class ClassicMember implements PureMember {
     this.#who = { group, memberId: "", instanceId, generationId: -1 };
     this.joined = this.#first.promise;
     this.ended = this.#live();
+  }
+
+  get trouble(): string | null {
+    return this.#trouble;
   }
 
   get memberId(): string {
@@ -146,14 +151,13 @@ export class ClassicMember implements PureMember {
   async #enter(): Promise<Entry | null> {
     const { runtime, timeoutMs } = this.#cluster.settings;
     let failingFrom: number | null = null;
-    let isTold = false;
     for (let attempt = 0; !this.#isOver();) {
       try {
         if (attempt > 1) await this.#orEnd(this.#cluster.pause(this.#pauseMs(attempt - 1)));
         attempt++;
         const entry = await this.#orEnd(this.#joinAndSync());
         if (entry !== null) return entry;
-        failingFrom = null;
+        failingFrom = this.#trouble = null;
       } catch (error) {
         if (this.#isOver()) return null;
         if (error instanceof FencedError || (!this.#hasJoined && !isRetriable(error))) throw error;
@@ -162,10 +166,9 @@ export class ClassicMember implements PureMember {
         failingFrom ??= now;
         if (!this.#hasJoined && now - failingFrom > timeoutMs) throw error;
         attempt = Math.max(attempt, 2);
-        if (!isTold && now - failingFrom > PAUSE_MAX_MS) {
-          isTold = true;
-          this.#warn(`[kafka] Cannot join group "${this.group}", trying again: ${messageOf(error)}`, error);
-        }
+        if (now - failingFrom <= PAUSE_MAX_MS) continue;
+        if (this.#trouble === null) this.#warn(`[kafka] Cannot join group "${this.group}", trying again: ${messageOf(error)}`, error);
+        this.#trouble = messageOf(error);
       }
     }
     return null;
@@ -210,6 +213,7 @@ export class ClassicMember implements PureMember {
   }
 
   #begin({ who, partitions, counts, isStale }: Entry): void {
+    this.#trouble = null;
     this.#who = who;
     this.#assigned = partitions;
     this.#pulse = isStale ? "rebalance" : null;

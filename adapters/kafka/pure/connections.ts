@@ -3,6 +3,7 @@
  */
 import { Buffer } from "node:buffer";
 import { isIP } from "node:net";
+import { backoffMs } from "../../../src/base/backoff.ts";
 import type { ClientSettings } from "../client.ts";
 import { closedFailure, kafkaFailure, lostConnection } from "../failure.ts";
 import { isAuthenticationError, reasonOf } from "./answer.ts";
@@ -16,11 +17,18 @@ export type Lane = "control" | "produce" | "fetch" | "poll" | `group-${number}`;
 const CONNECT_TIMEOUT_MAX_MS = 10_000;
 const SASL_AUTHENTICATION_FAILED = 58;
 
+/** Pauses before the next connection to an address that could not be reached: whoever wants one meanwhile waits for it, however many they are. */
+const PAUSE_FIRST_MS = 20;
+const PAUSE_MAX_MS = 1_000;
+
 /** Connections by address and lane. */
 export class Connections {
   readonly #settings: ClientSettings;
   readonly #options: ConnectionOptions;
   readonly #open = new Map<string, { readonly connection: Connection; readonly ready: Promise<Connection> }>();
+  /** How often in a row an address could not be reached, and when last. */
+  readonly #failures = new Map<string, { readonly count: number; readonly at: number }>();
+  readonly #closing: PromiseWithResolvers<void> = Promise.withResolvers();
   #isClosed = false;
 
   constructor(settings: ClientSettings) {
@@ -48,7 +56,7 @@ export class Connections {
     // Without a listener an error of the socket would end the process; who waits for an answer hears of the end of the connection.
     connection.on("error", forget);
     connection.once("close", forget);
-    const ready = this.#connected(connection, address);
+    const ready = this.#connected(key, connection, address);
     this.#open.set(key, { connection, ready });
     ready.catch(forget);
     return ready;
@@ -70,20 +78,42 @@ export class Connections {
   /** Cuts them all; none is opened any more. */
   close(): void {
     this.#isClosed = true;
+    this.#closing.resolve();
     for (const { connection } of this.#open.values()) cut(connection);
     this.#open.clear();
   }
 
-  async #connected(connection: Connection, address: string): Promise<Connection> {
+  /** A moment of the monotonic clock; ends with `close()`, too. */
+  async #until(moment: number): Promise<void> {
+    const { runtime } = this.#settings;
+    const pause = Promise.withResolvers<void>();
+    const timer = runtime.setTimer(pause.resolve, Math.max(0, moment - runtime.monotonic()));
+    await Promise.race([pause.promise, this.#closing.promise]);
+    timer.cancel();
+  }
+
+  async #connected(key: string, connection: Connection, address: string): Promise<Connection> {
     const what = `connect to ${address}`;
+    const { runtime } = this.#settings;
+    const failed = this.#failures.get(address);
     try {
+      if (failed !== undefined) {
+        await this.#until(failed.at + pauseMs(failed.count, runtime));
+        if (this.#open.get(key)?.connection !== connection) throw new Error("nobody needs it any more");
+      }
       await connection.connect(hostOf(address), portOf(address));
+      this.#failures.delete(address);
       return connection;
     } catch (error) {
       if (this.#isClosed) throw closedFailure(what);
+      this.#failures.set(address, { count: (this.#failures.get(address)?.count ?? 0) + 1, at: runtime.monotonic() });
       throw isAuthenticationError(error) ? kafkaFailure(SASL_AUTHENTICATION_FAILED, what, error) : lostConnection(what, reasonOf(error));
     }
   }
+}
+
+function pauseMs(failures: number, runtime: ClientSettings["runtime"]): number {
+  return backoffMs({ attempt: failures, firstMs: PAUSE_FIRST_MS, maxMs: PAUSE_MAX_MS, random: () => (runtime.randomBytes(1)[0] ?? 0) / 256 });
 }
 
 /** Ends the socket, and with it what is under way. */

@@ -48,6 +48,10 @@ class PureClient implements KafkaClient {
     this.#groups = openGroups(cluster);
   }
 
+  async probe(): Promise<void> {
+    await this.#cluster.topics([]);
+  }
+
   topics(names: readonly string[] | null): Promise<readonly TopicFacts[]> {
     return listTopics(this.#cluster, names);
   }

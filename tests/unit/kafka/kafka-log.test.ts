@@ -11,6 +11,7 @@ import { output, topicSpec, unit } from "../../../src/testing/conformance/log-su
 class Asked implements GroupMember {
   readonly group = "g";
   readonly memberId = "m";
+  readonly trouble = null;
   assigned: readonly TopicPartition[] = [{ topic: "in", partition: 0 }];
   readonly transactions: Transaction[] = [];
   readonly produced: OutputBatch[] = [];

@@ -67,7 +67,7 @@ test("an input that knows of records and gives none is named, and opened again f
     "~log": "embedded",
     open: async (context) => {
       const { log, ...rest } = await inner.open(context);
-      return { ...rest, log: new SilentLog(log, () => isSilent && opened++ === 0) };
+      return { ...rest, log: new SilentLog(log, ({ topic }) => topic === "in" && isSilent && opened++ === 0) };
     },
   };
   const stand = await open(app, { driver });
@@ -92,16 +92,16 @@ test("an input that knows of records and gives none is named, and opened again f
 
 /** A log some of whose readers never give anything. */
 class SilentLog extends WrappedLog {
-  readonly #isSilent: () => boolean;
+  readonly #isSilent: (at: TopicPartition) => boolean;
 
-  constructor(inner: Log, isSilent: () => boolean) {
+  constructor(inner: Log, isSilent: (at: TopicPartition) => boolean) {
     super(inner);
     this.#isSilent = isSilent;
   }
 
   override reader(at: TopicPartition, position: number, onArrival: () => void): PartitionReader {
     const inner = super.reader(at, position, onArrival);
-    if (!this.#isSilent()) return inner;
+    if (!this.#isSilent(at)) return inner;
     return {
       ...at,
       position,

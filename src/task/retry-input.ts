@@ -1,0 +1,102 @@
+/** A task's share of `<app>-retry`: the records that it is to try out of turn. */
+import type { PartitionReader } from "../log/log.ts";
+import { RecordCursor } from "../record/cursor.ts";
+import type { OrdersDone } from "./orders-done.ts";
+import { readRetry, RETRY_HEADER, type RetryNote } from "./retry-topic.ts";
+import type { UnitRecord } from "./unit.ts";
+
+const CHUNK_BYTES = 262_144;
+
+/** A record to be tried, as it was before it failed. */
+export interface RetriedRecord {
+  /** In the topic of retries. */
+  readonly retryPosition: number;
+  readonly note: RetryNote;
+  readonly record: UnitRecord;
+}
+
+/** Reads what is for one task. */
+export class RetryInput {
+  readonly #reader: PartitionReader;
+  readonly #done: OrdersDone;
+  readonly #partition: number;
+  readonly #entrances: ReadonlyMap<string, unknown>;
+  readonly #onUnreadable: (position: number, error: unknown) => void;
+  readonly #cursor = new RecordCursor({ cutBatch: "refuse" });
+  #position: number;
+  #head: RetriedRecord | null = null;
+  /** A record was taken that the saved position does not have. */
+  #isBehind = false;
+
+  /** `partition`: the number of the task; `entrances`: by id, those that it has; `onUnreadable` hears of records that no version known here wrote. */
+  constructor(
+    reader: PartitionReader,
+    done: OrdersDone,
+    partition: number,
+    entrances: ReadonlyMap<string, unknown>,
+    onUnreadable: (position: number, error: unknown) => void,
+  ) {
+    this.#onUnreadable = onUnreadable;
+    this.#reader = reader;
+    this.#done = done;
+    this.#partition = partition;
+    this.#entrances = entrances;
+    this.#position = reader.position;
+  }
+
+  /** Whether a record is at hand. */
+  hasHead(): boolean {
+    while (this.#head === null) {
+      const cursor = this.#cursor;
+      if (!cursor.next()) {
+        const position = this.#reader.position;
+        const chunk = this.#reader.take(CHUNK_BYTES);
+        if (chunk === null) return false;
+        cursor.open(chunk.bytes, chunk.start, chunk.end, position);
+        continue;
+      }
+      this.#position = cursor.position + 1;
+      const packed = cursor.headerCount === 0 ? null : cursor.header(RETRY_HEADER);
+      const note = packed === null ? null : this.#read(packed);
+      if (note === null || note.partition !== this.#partition || !this.#entrances.has(note.entrance)) continue;
+      const record = {
+        key: cursor.keyBytes()?.slice() ?? null,
+        value: cursor.valueBytes()?.slice() ?? null,
+        headers: cursor.headers().filter(({ name }) => name !== RETRY_HEADER),
+        timestamp: note.timestamp,
+        position: note.position,
+      };
+      this.#head = { retryPosition: cursor.position, note, record };
+    }
+    return true;
+  }
+
+  /** Takes the head; null where it was taken, or its letter replayed, before. */
+  take(now: number): RetriedRecord | null {
+    const head = this.#head!;
+    this.#head = null;
+    this.#isBehind = true;
+    if (this.#done.isTaken(head.note.entrance, head.retryPosition)) return null;
+    return head.note.replay !== null && this.#done.isReplayed(head.note.replay, now) ? null : head;
+  }
+
+  /** Says how far it is, where that makes a difference; in the commit that has what was taken. */
+  save(): void {
+    if (!this.#isBehind) return;
+    this.#isBehind = false;
+    this.#done.readTo = this.#head === null ? this.#position : this.#head.retryPosition;
+  }
+
+  close(): void {
+    this.#reader.close();
+  }
+
+  #read(packed: Uint8Array): RetryNote | null {
+    try {
+      return readRetry(packed);
+    } catch (error) {
+      this.#onUnreadable(this.#cursor.position, error);
+      return null;
+    }
+  }
+}

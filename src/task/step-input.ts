@@ -1,0 +1,23 @@
+/** Where a late letter enters again: the step that found it late. It holds no clock, and nothing is captured there. */
+import { InvariantError } from "../base/errors.ts";
+import type { Entrance, Unit } from "./unit.ts";
+
+/** The way into one step of one task. */
+export class StepInput implements Entrance {
+  readonly id: string;
+  /** The step's name. */
+  readonly step: string;
+
+  constructor(step: string) {
+    this.step = step;
+    this.id = `into:${step}`;
+  }
+
+  hold(): void {}
+
+  release(): void {}
+
+  capture(): Unit {
+    throw new InvariantError(`Invariant broken: no record is captured at ${this.id}`);
+  }
+}
