@@ -107,7 +107,7 @@ export { collect, count, first, last, max, mean, min, sum } from "./src/stream/a
 export type { Aggregator, Aggregators, MergingAggregator } from "./src/stream/aggregator.ts";
 export type { ErrorPolicy, RetryPolicy } from "./src/stream/error-policy.ts";
 export { retryLater, skip, terminal } from "./src/stream/signals.ts";
-export type { Skip } from "./src/stream/signals.ts";
+export type { Skip } from "./src/base/skip.ts";
 export type { InferKey, InferValue, Source, Target, TopicView } from "./src/stream/source.ts";
 export type { Branches, LateRecord, Narrowed, Stream, Taken, WindowedStream, WindowEmitOptions } from "./src/stream/stream.ts";
 export type { Instant, Receipt, SendOptions, Topic, TopicOptions } from "./src/stream/topic.ts";

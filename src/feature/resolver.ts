@@ -3,7 +3,7 @@ import { type Awaitable, isThenable } from "../base/awaitable.ts";
 import { DefinitionError } from "../base/errors.ts";
 import { headerOf, type RecordMeta } from "../record/meta.ts";
 import { compilePolicy, type ErrorPolicy } from "../stream/error-policy.ts";
-import { isSkip, type Skip } from "../stream/signals.ts";
+import { isSkip, type Skip } from "../base/skip.ts";
 import { type Source, sourceParts } from "../stream/source.ts";
 import { isPastDeadline } from "../time/lateness.ts";
 import type { OperatorContext, TopicDefinition, TopologyNode } from "../topology/node.ts";

@@ -39,6 +39,7 @@ export type ObservedEvent =
   | { readonly type: "taskStopped"; readonly task: string; readonly reason: string; readonly error: ErrorFacts | null }
   | { readonly type: "taskStuck"; readonly task: string; readonly step: string | null; readonly record: RecordPlace | null; readonly ageMs: number }
   | { readonly type: "partitionsChanged"; readonly assigned: readonly string[]; readonly revoked: readonly string[] }
+  | OrderDone
   | { readonly type: "recordSkipped"; readonly task: string; readonly step: string; readonly record: RecordPlace; readonly reason: string }
   | { readonly type: "recordLate"; readonly task: string; readonly step: string; readonly record: RecordPlace; readonly latenessMs: number }
   | RecordDeadLettered
@@ -83,6 +84,22 @@ export interface StoreMigrated {
   readonly rows: number;
   /** How long it took. */
   readonly durationMs: number;
+}
+
+/** What an operator ordered for a partition was done. */
+export interface OrderDone {
+  /** What tells it from other events. */
+  readonly type: "orderDone";
+  /** The task that has the partition. */
+  readonly task: string;
+  /** What was ordered. */
+  readonly order: "pause" | "resume" | "seek" | "restart";
+  /** The topic of the partition. */
+  readonly topic: string;
+  /** Its number. */
+  readonly partition: number;
+  /** Of a seek: where reading goes on; else null. */
+  readonly position: number | null;
 }
 
 /** A record that went to its dead-letter topic, in the commit in which it counts as done. */
@@ -140,6 +157,7 @@ const SEVERITIES: { readonly [Type in ObservedEventType]: Severity } = Object.fr
   taskStopped: "info",
   taskStuck: "error",
   partitionsChanged: "info",
+  orderDone: "info",
   recordSkipped: "info",
   recordLate: "info",
   recordDeadLettered: "error",

@@ -84,8 +84,8 @@ function redacted(text: string, secrets: readonly string[]): string {
   return shown.length <= TEXT_LENGTH_MAX ? shown : `${shown.slice(0, TEXT_LENGTH_MAX)}…`;
 }
 
-/** One line, and nothing that a terminal would obey. */
-function printable(text: string): string {
+/** A text as one line, with nothing in it that a terminal would obey. */
+export function printable(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (char) => `\\u{${char.codePointAt(0)!.toString(16)}}`);
 }
 
@@ -116,6 +116,10 @@ export function describe(event: ObservedEvent): string {
       }`;
     case "partitionsChanged":
       return `Partitions assigned: ${event.assigned.join(", ") || "none"}; revoked: ${event.revoked.join(", ") || "none"}`;
+    case "orderDone":
+      return `Partition ${event.topic}-${event.partition} of task ${event.task}: ${event.order} done${
+        event.position === null ? "" : `, reading goes on at ${event.position}`
+      }`;
     case "recordSkipped":
       return `Record ${place(event.record)} skipped in step "${event.step}": ${event.reason}`;
     case "recordLate":

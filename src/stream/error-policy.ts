@@ -19,20 +19,34 @@ export interface RetryPolicy {
   readonly backOff?: Duration;
   /** Longest pause. @default "1m" */
   readonly backOffMax?: Duration;
+  /** How long a record may be tried in all: no try begins later than this after the first. @default as long as its attempts take */
+  readonly budget?: Duration;
+  /**
+   * What waits while a record waits for another try. "key": later records of its key, so that each key is worked on in order. "partition": all later records. "nothing": the record is put into
+   * `<app>-retry` and tried out of turn; event time goes on without it, so that it may be late for its windows then.
+   * @default "key"
+   */
+  readonly blocks?: "key" | "partition" | "nothing";
 }
 
 /** The policy with every choice made; null when none was given. Faults go to `fault`. */
 export function compilePolicy(errors: ErrorPolicy | undefined, what: string, fault: (sentence: string) => void): Policy | null {
   if (errors === undefined) return null;
-  const retry = errors.retry === false ? { attempts: 1 } : errors.retry ?? {};
+  const retry: RetryPolicy = errors.retry === false ? { attempts: 1 } : errors.retry ?? {};
   const attempts = retry.attempts ?? defaultPolicy.attempts;
   if (!Number.isInteger(attempts) || attempts < 1) fault(`errors.retry.attempts of ${what} is ${String(attempts)}, wanted a whole number from 1`);
+  const blocks = retry.blocks ?? defaultPolicy.blocks;
+  if (!["key", "partition", "nothing"].includes(blocks)) {
+    fault(`errors.retry.blocks of ${what} is ${JSON.stringify(blocks)}, wanted "key", "partition" or "nothing"`);
+  }
   const then = errors.then ?? defaultPolicy.then;
   if (!["dead-letter", "skip", "stop"].includes(then)) fault(`errors.then of ${what} is ${JSON.stringify(then)}, wanted "dead-letter", "skip" or "stop"`);
   return {
     attempts,
     backOffMs: retry.backOff === undefined ? defaultPolicy.backOffMs : checkedDuration(retry.backOff, `errors.retry.backOff of ${what}`, fault),
     backOffMaxMs: retry.backOffMax === undefined ? defaultPolicy.backOffMaxMs : checkedDuration(retry.backOffMax, `errors.retry.backOffMax of ${what}`, fault),
+    budgetMs: retry.budget === undefined ? defaultPolicy.budgetMs : checkedDuration(retry.budget, `errors.retry.budget of ${what}`, fault),
+    blocks,
     then,
     thenWithoutKey: errors.then ?? defaultPolicy.thenWithoutKey,
   };

@@ -4,7 +4,7 @@ import { DecodeError } from "../base/errors.ts";
 import { fieldsOf, type RecordMeta } from "../record/meta.ts";
 import type { KeyFormat } from "../record/key.ts";
 import type { OperatorContext, Push, TopicDefinition, TopologyNode } from "../topology/node.ts";
-import { isSkip } from "./signals.ts";
+import { isSkip } from "../base/skip.ts";
 
 /** What the builders here leave to their caller. */
 type Build = TopologyNode["build"];

@@ -1,15 +1,10 @@
 /** What a function of the user's can say besides a value. */
 import { type Duration, finiteDurationMs } from "../base/duration.ts";
 import { HandlerError } from "../base/errors.ts";
-
-/** Returned by a handler: leave this record out, and say why in the metrics. */
-export interface Skip {
-  /** Why. */
-  readonly "~skip": string;
-}
+import type { Skip } from "../base/skip.ts";
 
 /**
- * Leaves a record out: it counts as done, under this reason.
+ * Leaves a record out: it counts as done, under this reason. Returned by a step, it passes nothing on; thrown, from wherever a function of yours runs, nothing of the record's effects stays.
  *
  * @example
  * ```ts
@@ -28,13 +23,8 @@ export function terminal(message: string, options: ErrorOptions = {}): Error {
   return new HandlerError("HANDLER_TERMINAL", message, options);
 }
 
-/** An error that asks for another try after a time, within the policy's attempts. Throw it. */
+/** An error that asks for another try after a time, within the policy's attempts and budget. Throw it. */
 export function retryLater(after: Duration, options: ErrorOptions = {}): Error {
   const retryAfterMs = finiteDurationMs(after, "retryLater()");
   return new HandlerError("HANDLER_RETRY_LATER", `Asked for another try in ${retryAfterMs} ms`, { ...options, retryAfterMs });
-}
-
-/** Whether a handler asked to leave the record out. */
-export function isSkip(value: unknown): value is Skip {
-  return typeof value === "object" && value !== null && typeof (value as { readonly "~skip"?: unknown })["~skip"] === "string";
 }

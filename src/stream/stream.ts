@@ -6,7 +6,7 @@ import type { TopicDefinition, TopologyNode } from "../topology/node.ts";
 import { type Aggregator, type Aggregators, foldOf, reduceFold } from "./aggregator.ts";
 import { iterateStep, RecordQueue } from "./iterate.ts";
 import { armStep, branchStep, filterStep, flatMapStep, forEachStep, keyedStep, mapStep, passStep, rekeyStep, writeStep } from "./operators.ts";
-import type { Skip } from "./signals.ts";
+import type { Skip } from "../base/skip.ts";
 import { type InferKey, type InferValue, type Source, sourceParts, type SourceParts, sourceProperty, type Target, targetParts, type TopicView } from "./source.ts";
 import { type KeptAggregates, type Migration, migrationFault, type StoredAggregates } from "./migration.ts";
 import { madeTopic, viewOf } from "./topic.ts";

@@ -21,6 +21,10 @@ export interface Policy {
   readonly attempts: number;
   readonly backOffMs: number;
   readonly backOffMaxMs: number;
+  /** From the first try on; no try begins later. Infinity: as many as `attempts` says. */
+  readonly budgetMs: number;
+  /** What waits while the record waits for another try. */
+  readonly blocks: "key" | "partition" | "nothing";
   readonly then: "dead-letter" | "skip" | "stop";
   /** For records without a key in a keyed operator. */
   readonly thenWithoutKey: "dead-letter" | "skip" | "stop";
