@@ -81,7 +81,7 @@ export class NativeClusterAdmin {
   offsets(partitions: readonly TopicPartition[]): Promise<readonly PartitionInfo[]> {
     const { EARLIEST, LATEST } = this.#confluent.OffsetSpec;
     return this.#calls.retry("ask for the ends of partitions", async () => {
-      const [starts, ends] = await Promise.all([this.#offsets(partitions, EARLIEST), this.#offsets(partitions, LATEST)]);
+      const [starts, ends] = await Promise.all([this.#bounds(partitions, EARLIEST), this.#bounds(partitions, LATEST)]);
       return partitions.map((at) => ({ topic: at.topic, partition: at.partition, start: starts.get(keyOf(at))!, end: ends.get(keyOf(at))! }));
     });
   }
@@ -89,7 +89,7 @@ export class NativeClusterAdmin {
   /** High watermarks. */
   ends(partitions: readonly TopicPartition[]): Promise<readonly number[]> {
     return this.#calls.retry("ask for the ends of partitions", async () => {
-      const ends = await this.#offsets(partitions, this.#confluent.OffsetSpec.LATEST);
+      const ends = await this.#bounds(partitions, this.#confluent.OffsetSpec.LATEST);
       return partitions.map((at) => ends.get(keyOf(at))!);
     });
   }
@@ -139,6 +139,13 @@ export class NativeClusterAdmin {
     if (names.length === 0) return Promise.resolve([]);
     const options = { timeout: this.#timeoutMs };
     return this.#calls.call("ask for topics", (done) => this.#admin.describeTopics([...new Set(names)], options, done));
+  }
+
+  /** Starts or ends. The client says -1001, and no error, of a partition whose leader it is about to look for: taken for a position, reading would begin there. */
+  async #bounds(partitions: readonly TopicPartition[], spec: unknown): Promise<ReadonlyMap<string, number>> {
+    const bounds = await this.#offsets(partitions, spec);
+    if ([...bounds.values()].some((offset) => offset < 0)) throw kafkaFailure(LEADER_NOT_AVAILABLE, "ask for the ends of partitions");
+    return bounds;
   }
 
   async #offsets(partitions: readonly TopicPartition[], spec: unknown, isolationLevel: number = READ_UNCOMMITTED): Promise<ReadonlyMap<string, number>> {
