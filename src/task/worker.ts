@@ -7,15 +7,14 @@
 import { assert } from "../base/assert.ts";
 import { DefinitionError, ExternalError, FencedError, isStreamError, messageOf } from "../base/errors.ts";
 import { isThenable } from "../base/awaitable.ts";
-import type { CommitReceipt, CommittedPosition, CommitUnit, Guarantee, Log, Membership, OutputBatch, PartitionInfo, TopicSpec } from "../log/log.ts";
+import type { CommitReceipt, CommittedPosition, CommitUnit, Guarantee, Log, Membership, OutputBatch, PartitionInfo } from "../log/log.ts";
 import { errorFacts, type Observer } from "../observe/events.ts";
 import type { TopicPartition } from "../record/record.ts";
 import type { Runtime, Timer } from "../runtime/runtime.ts";
 import { StateStorage } from "../state/storage.ts";
 import type { Database } from "../sqlite/database.ts";
 import type { Budget, Policy, TopicDefinition } from "../topology/node.ts";
-import { changelogName } from "../topology/changelog-name.ts";
-import { partitionCounts, type SubTopology, type Topology } from "../topology/topology.ts";
+import type { SubTopology, Topology } from "../topology/topology.ts";
 import { Input } from "./input.ts";
 import { InputClock } from "./input-clock.ts";
 import { Outputs } from "./outputs.ts";
@@ -24,11 +23,12 @@ import { defaultPolicy } from "./policy.ts";
 import { Controls } from "./controls.ts";
 import { auditTopic, letterTopic, retryTopic } from "./letter-topics.ts";
 import type { OutcomeTopics } from "./outcomes.ts";
-import { ownTopics, retryTopicName } from "./own-topics.ts";
+import { retryTopicName } from "./own-topics.ts";
 import { WorkerStats } from "./stats.ts";
 import { Task } from "./task.ts";
 import { migrateStores } from "./task-migration.ts";
 import { type MissingTask, TaskRestore } from "./task-restore.ts";
+import { topicSpecs } from "./topic-specs.ts";
 import { type Standstill, Watchdog } from "./watchdog.ts";
 
 /** How a worker is set up. */
@@ -166,37 +166,7 @@ export class Worker {
   /** Makes the topics and joins the group. On logs that don't hold state tasks are restored afterwards: see `whenBuilt`. */
   static async start(options: WorkerOptions): Promise<Worker> {
     const { log, topology } = options;
-    const counts = partitionCounts(topology, (topic) => log.partitionsOf(topic));
-    const letters = topology.subTopologies.flatMap((sub) => sub.reads).filter((topic) => !topic.isInternal || topic.origin === topic.name).flatMap((topic) =>
-      topic.isInternal ? [letterTopic(topic.origin, "dlq")] : [letterTopic(topic.origin, "dlq"), letterTopic(topic.origin, "late")]
-    );
-    const definitions = new Map([...letters, ...topology.topics].map((topic) => [topic.name, topic]));
-    const specs: TopicSpec[] = [...definitions.values()].map((topic) => ({
-      name: topic.name,
-      partitions: counts.get(topic.name) ?? 1,
-      retention: topic.retention,
-      internal: topic.isInternal,
-      ...(topic.takesAppendTime === true ? { takesAppendTime: true } : {}),
-    }));
-    const retryPartitions = log.partitionsOf(retryTopicName(topology.app)) ?? Math.max(1, ...counts.values());
-    for (const own of ownTopics(topology.app, retryPartitions)) {
-      if (definitions.has(own.name)) {
-        throw new DefinitionError(`Cannot start "${topology.app}": topic "${own.name}" is the app's own: give the other another name`);
-      }
-      specs.push(own);
-    }
-    if (hasChangelogs(options)) {
-      for (const { name, reads } of topology.subTopologies) {
-        const partitions = Math.max(...reads.map((topic) => counts.get(topic.name) ?? 1));
-        const changelog = changelogName(topology.app, name);
-        if (specs.some((spec) => spec.name === changelog)) {
-          throw new DefinitionError(
-            `Cannot start "${topology.app}": two topics are named "${changelog}", one of them the changelog of "${name}": give the other another name`,
-          );
-        }
-        specs.push({ name: changelog, partitions, retention: "compact", internal: true });
-      }
-    }
+    const specs = topicSpecs({ topology, log, hasChangelogs: hasChangelogs(options) });
     await log.ensureTopics(specs);
     const worker = new Worker(options, new Map(specs.map(({ name, partitions }) => [name, partitions])));
     await worker.#join();
