@@ -256,6 +256,10 @@ export interface AppInternals {
   runtime(): Promise<Runtime>;
   /** Opens an engine on what the app defines. */
   open(overrides: Partial<Pick<EngineOptions, "runtime" | "driver" | "directory" | "worker" | "observer">>): Promise<Engine>;
+  /** What the app defines, and where its log and state lie: for whoever moves it. */
+  definitions(): Pick<EngineOptions, "topology" | "webhooks" | "directory">;
+  /** The driver of a log: the app's own where that is the one, else what the environment says. Throws DefinitionError `CONFIG_INVALID` where there is none of this name. */
+  driver(name: string): Promise<LogDriver>;
   /** Sends and queries go to this engine from here on; null: to none. */
   attach(engine: Engine | null): void;
 }
@@ -274,7 +278,7 @@ export function makeApp(
   name: string,
   options: AppOptions,
   defaultRuntime: () => Promise<Runtime>,
-  defaultDriver: (runtime: Runtime) => Promise<LogDriver> = async () => embedded(),
+  defaultDriver: (runtime: Pick<Runtime, "env">) => Promise<LogDriver> = async () => embedded(),
 ): App {
   const app = new MillraceApp(name, options, defaultRuntime, defaultDriver);
   internals.set(app, app.internals());
@@ -292,7 +296,7 @@ class MillraceApp implements App {
   readonly fetch: App["fetch"];
   readonly #options: AppOptions;
   readonly #defaultRuntime: () => Promise<Runtime>;
-  readonly #defaultDriver: (runtime: Runtime) => Promise<LogDriver>;
+  readonly #defaultDriver: (runtime: Pick<Runtime, "env">) => Promise<LogDriver>;
   readonly #builder: TopologyBuilder;
   readonly #webhooks: WebhookEntry[] = [];
   readonly #features = new Map<string, FeatureParts>();
@@ -302,7 +306,7 @@ class MillraceApp implements App {
   #opening: Promise<Engine> | null = null;
   #engine: Engine | null = null;
 
-  constructor(name: string, options: AppOptions, defaultRuntime: () => Promise<Runtime>, defaultDriver: (runtime: Runtime) => Promise<LogDriver>) {
+  constructor(name: string, options: AppOptions, defaultRuntime: () => Promise<Runtime>, defaultDriver: (runtime: Pick<Runtime, "env">) => Promise<LogDriver>) {
     this.name = name;
     this.#options = options;
     this.#defaultRuntime = defaultRuntime;
@@ -453,6 +457,8 @@ class MillraceApp implements App {
       builder: this.#builder,
       runtime: () => this.#runtime(),
       open: (overrides) => this.#open(overrides),
+      definitions: () => ({ topology: this.#build(), webhooks: this.#webhooks, directory: this.#directory() }),
+      driver: (name) => this.#driverNamed(name),
       attach: (engine) => {
         this.#engine = engine;
         this.#opening = engine === null ? null : Promise.resolve(engine);
@@ -489,6 +495,15 @@ class MillraceApp implements App {
 
   async #driver(runtime: Runtime): Promise<LogDriver> {
     return this.#options.log ?? await this.#defaultDriver(runtime);
+  }
+
+  async #driverNamed(name: string): Promise<LogDriver> {
+    const own = this.#options.log;
+    if (own?.["~log"] === name) return own;
+    const runtime = await this.#runtime();
+    const driver = await this.#defaultDriver({ env: (variable) => variable === "MILLRACE_LOG" ? name : runtime.env(variable) });
+    if (driver["~log"] === name) return driver;
+    throw new DefinitionError(`Cannot open the ${name} log of app "${this.name}": its host has none of this name`, { code: "CONFIG_INVALID" });
   }
 
   #directory(): string {

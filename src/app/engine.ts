@@ -23,6 +23,7 @@ import type { Topology } from "../topology/topology.ts";
 import { drive } from "./drive.ts";
 import type { LogDriver, OpenLog } from "../log/driver.ts";
 import { measureWorker, TaskGauges } from "./measure.ts";
+import { checkMoveEnded } from "./migrate/move-note.ts";
 import { appendOf } from "./records.ts";
 import { version } from "./version.ts";
 
@@ -86,6 +87,7 @@ export class Engine {
     const metrics = new Metrics();
     let worker: Worker | null = null;
     try {
+      await checkMoveEnded(log, options.topology.app);
       const { topology, topics } = log.capabilities.deduplicates
         ? { topology: options.topology, topics: new Map<string, TopicDefinition>() }
         : withIngestTopics(options.topology, options.webhooks, (topic) => log.partitionsOf(topic), (...of) => reportDiffering(metrics, observer, ...of));

@@ -1,6 +1,7 @@
 /** The logs that need no server. */
 import { embeddedLog } from "../log/embedded.ts";
 import type { LogDriver } from "../log/driver.ts";
+import { checkNotMoved } from "../log/move-mark.ts";
 import { memoryLog } from "../log/memory.ts";
 import { memoryDisk } from "../runtime/memory-disk.ts";
 import type { Disk } from "../runtime/disk.ts";
@@ -20,14 +21,21 @@ export function embedded(options: EmbeddedOptions = {}): LogDriver {
   return {
     "~log": "embedded",
     isOneProcess: true,
-    open: async ({ runtime, directory, report }) => {
+    open: async ({ runtime, directory, report, isForMove }) => {
       const disk = options.disk ?? runtime.disk(directory);
       const { database } = options;
       const log = await embeddedLog(runtime, disk, {
         ...(database === undefined ? {} : { database }),
         onWarning: (message) => report({ type: "warning", message, error: null }),
       });
-      return { log, database: null, place: `${directory}/millrace.db` };
+      const place = `${directory}/millrace.db`;
+      try {
+        if (isForMove !== true) checkNotMoved(log.database!, place);
+      } catch (error) {
+        await log.close();
+        throw error;
+      }
+      return { log, database: null, place };
     },
   };
 }

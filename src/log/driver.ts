@@ -16,6 +16,8 @@ export interface LogDriverContext {
   readonly report: (event: ObservedEvent) => void;
   /** Which of several processes on this machine it is, from 0; missing: the only one. */
   readonly workerIndex?: number;
+  /** It is opened to be moved elsewhere, or to take that back: the mark of a move does not keep it shut. */
+  readonly isForMove?: true;
 }
 
 /** An open log, and where state lives when the log does not hold it. */

@@ -14,7 +14,7 @@ import { type RecordMeta, RecordView } from "../../record/meta.ts";
 import { partitionFor } from "../../record/partitioner.ts";
 import type { HeaderField, Payload } from "../../record/record.ts";
 import { packRow, unpackRow } from "../../state/row-bytes.ts";
-import type { StoreSpec } from "../../state/storage.ts";
+import type { StoredRow, StoreSpec } from "../../state/storage.ts";
 import { madeTopic } from "../../stream/topic.ts";
 import type { TopicDefinition, TopologyNode } from "../../topology/node.ts";
 import { partitionCounts, type Topology } from "../../topology/topology.ts";
@@ -30,6 +30,8 @@ const INGEST_HEADER = "mr-ingest";
 const KEY_HEADER = "mr-ingest-key";
 /** The ids of one time to keep lie in about so many buckets: a bucket is the least that is given up at once. */
 const BUCKETS = 64;
+/** The width of buckets of ids that came from another log: nobody knows any more for how long they were to be kept. */
+const MOVED_BUCKET_MS = 60_000;
 
 /** What becomes of a repeated id with another content. */
 export type DifferingListener = (webhook: string, idempotencyId: string) => void;
@@ -121,6 +123,27 @@ function ingestNodes(topic: TopicDefinition, target: TopicDefinition, onDiffers:
     build: firstsStep(target, stores, onDiffers),
   };
   return [source, step];
+}
+
+/** The stores of a topic of ids. */
+export function storesOfIds(topic: TopicDefinition): readonly StoreSpec[] {
+  return idStores(topic.name);
+}
+
+/** What the task of a topic of ids has to know of an id that was seen before, on another log: a row for each of {@linkcode storesOfIds}, in their order. `partition` is the task's. */
+export function rowsOfId(
+  topic: TopicDefinition,
+  { scope, value, checksum, expiresAt }: Pick<IdempotencyId, "scope" | "value" | "checksum"> & { readonly expiresAt: number },
+): { readonly partition: number; readonly rows: readonly StoredRow[] } {
+  const key = JSON.stringify([scope, value]);
+  const [ids, expiries] = idStores(topic.name);
+  return {
+    partition: partitionFor(key, topic.partitions ?? 1),
+    rows: [
+      { time: 0, key, value: ids.pack([expiresAt, checksum] satisfies KnownId).slice() },
+      { time: bucketOf(expiresAt, BUCKETS * MOVED_BUCKET_MS), key, value: expiries.pack([]).slice() },
+    ],
+  };
 }
 
 /** What is known of an id: until when it is one, and the checksum of its first content. */
