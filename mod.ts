@@ -88,7 +88,16 @@ export type { HmacOptions } from "./src/http/ingest/hmac.ts";
 export { standardWebhooks } from "./src/http/ingest/standard-webhooks.ts";
 export type { Verifier, VerifierOptions } from "./src/http/ingest/verifier.ts";
 export type { CheckedMap, HeaderRecord, MapNeeded, QueryValues, WebhookMessage, WebhookOptions } from "./src/http/ingest/webhook.ts";
-export type { ErrorFacts, ObservedEvent, Observer, RecordDeadLettered, RecordPlace, RetryScheduled, TaskRestoring } from "./src/observe/events.ts";
+export type {
+  ErrorFacts,
+  ObservedEvent,
+  Observer,
+  RecordDeadLettered,
+  RecordPlace,
+  RetryScheduled,
+  StoreMigrated,
+  TaskRestoring,
+} from "./src/observe/events.ts";
 export { codec } from "./src/record/codec.ts";
 export type { Codec, CodecSpec, Format } from "./src/record/codec.ts";
 export { json } from "./src/record/codec-json.ts";
@@ -109,6 +118,7 @@ export type { ErrorPolicy, RetryPolicy } from "./src/stream/error-policy.ts";
 export { retryLater, skip, terminal } from "./src/stream/signals.ts";
 export type { Skip } from "./src/base/skip.ts";
 export type { InferKey, InferValue, Source, Target, TopicView } from "./src/stream/source.ts";
+export type { KeptAggregate, KeptAggregates, Migration, StoredAggregates } from "./src/stream/migration.ts";
 export type { Branches, LateRecord, Narrowed, Stream, Taken, WindowedStream, WindowEmitOptions } from "./src/stream/stream.ts";
 export type { Instant, Receipt, SendOptions, Topic, TopicOptions } from "./src/stream/topic.ts";
 export { hopping, tumbling } from "./src/stream/window.ts";

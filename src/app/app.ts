@@ -200,7 +200,11 @@ export interface App extends AsyncDisposable {
    * if (row.key !== "ann" || row.values.lastOrder !== "1") throw new Error("wanted a row");
    * ```
    */
-  features<const N extends string, F extends FeatureShape, K = string>(name: N, shape: F, options?: FeatureSetOptions<K>): FeatureSet<N, K, PlainFeatures<F>>;
+  features<const N extends string, F extends FeatureShape, K = string>(
+    name: N,
+    shape: F,
+    options?: FeatureSetOptions<K, NoInfer<PlainFeatures<F>>>,
+  ): FeatureSet<N, K, PlainFeatures<F>>;
   /**
    * From a source to features: name, definition, handler. The handler takes what `parse` makes, or what the source gives, and answers with rows of `output`.
    *
@@ -349,7 +353,7 @@ class MillraceApp implements App {
   features<const N extends string, F extends FeatureShape, K = string>(
     name: N,
     shape: F,
-    options: FeatureSetOptions<K> = {},
+    options: FeatureSetOptions<K, NoInfer<PlainFeatures<F>>> = {},
   ): FeatureSet<N, K, PlainFeatures<F>> {
     const set = defineFeatures<N, F, K>(this.#defining(), name, shape, options);
     this.#features.set(name, featureParts(set as unknown as Queryable<never, unknown>));

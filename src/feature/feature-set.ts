@@ -10,7 +10,9 @@ import { type Target, targetProperty } from "../stream/source.ts";
 import { type Instant, madeTopic } from "../stream/topic.ts";
 import type { TopicDefinition } from "../topology/node.ts";
 import type { TopologyBuilder } from "../topology/topology.ts";
-import { featureStep, featureStores } from "./online.ts";
+import { migrationFault } from "../stream/migration.ts";
+import { featureStep } from "./online.ts";
+import { featureStores, type KeptFeatures } from "./kept.ts";
 
 /** A reply shape that shows flat in the editor. */
 export type Simplify<T> = { [P in keyof T]: T[P] } & {};
@@ -68,10 +70,14 @@ export interface FeaturePick<N extends string, K, V> extends Output<FeatureRow<N
   readonly name: N;
 }
 
-/** How an entity is keyed. */
-export interface FeatureSetOptions<K> {
+/** How an entity is keyed, and how what is kept of it goes on in a new version of the app. */
+export interface FeatureSetOptions<K, V = never> {
   /** Codec or schema of the keys. @default text */
   readonly keyFormat?: Format<K, K>;
+  /** Raised, and then given with `migrate`, whenever kept values change their meaning: see {@linkcode Migration}. @default 1 */
+  readonly version?: number;
+  /** Makes features of one that version `version` kept, with its name, once an observation: an object without any gives it up. */
+  readonly migrate?: (stored: Readonly<Record<string, unknown>>, version: number) => Partial<V>;
 }
 
 /** What a set or pick is made of. */
@@ -100,7 +106,7 @@ export function defineFeatures<const N extends string, F extends FeatureShape, K
   builder: TopologyBuilder,
   name: N,
   shape: F,
-  options: FeatureSetOptions<K>,
+  options: FeatureSetOptions<K, NoInfer<PlainFeatures<F>>>,
 ): FeatureSet<N, K, PlainFeatures<F>> {
   type V = PlainFeatures<F>;
   if (!/^[A-Za-z0-9_-]{1,100}$/.test(name)) builder.fault(`The name of features "${name}" cannot be used: wanted 1 to 100 of A-Z a-z 0-9 _ -`);
@@ -115,9 +121,15 @@ export function defineFeatures<const N extends string, F extends FeatureShape, K
   const keys = options.keyFormat === undefined
     ? textKeys
     : codecKeys(isCodec(options.keyFormat) ? options.keyFormat["~codec"] : valueFormat(options.keyFormat));
+  const fault = migrationFault(`features "${name}"`, options);
+  if (fault !== null) builder.fault(fault);
+  const kept: KeptFeatures = { entity: name, keys, names, version: options.version ?? 1, migrate: options.migrate ?? null };
   const made = madeTopic({ name: `${builder.app}-${name}`, key: keys, origin: `${builder.app}-${name}`, isInternal: true, retention: "forever" });
   // Rows are packed without the key, which is the record's.
-  const topic = builder.topic({ ...made, value: { encode: (row) => packValue(rowValues(row as FeatureRow<string, unknown, object>)), decode: unpackValue } });
+  const topic = builder.topic({
+    ...made,
+    value: { encode: (row) => packValue(rowValues(row as FeatureRow<string, unknown, object>, kept.version)), decode: unpackValue },
+  });
   const source = builder.source(topic);
   builder.add({
     kind: "features",
@@ -125,11 +137,11 @@ export function defineFeatures<const N extends string, F extends FeatureShape, K
     inputs: [source],
     reads: null,
     writes: null,
-    stores: featureStores(name),
+    stores: featureStores(kept),
     policy: null,
     clockDelayMs: null,
     concurrency: 1,
-    build: featureStep(name, keys),
+    build: featureStep(kept),
   });
   const parts = (picked: readonly string[], isPick: boolean): FeatureParts => ({ entity: name, topic, keys, shape, names: picked, isPick });
   const phantom = <T>(value: unknown): T => value as T;
@@ -171,7 +183,7 @@ export function checkedRow(parts: FeatureParts, row: FeatureRow<string, unknown,
   return later === null ? undefined : later.then(() => {});
 }
 
-/** The part of a row that is kept under its key: `[values, observedAt | null]`. */
-function rowValues(row: FeatureRow<string, unknown, object>): readonly [object, number | null] {
-  return [row.values, row.observedAt ?? null];
+/** The part of a row that is kept under its key: `[values, observedAt | null]`, and the version of the set where it has one. */
+function rowValues(row: FeatureRow<string, unknown, object>, version: number): readonly unknown[] {
+  return version === 1 ? [row.values, row.observedAt ?? null] : [row.values, row.observedAt ?? null, version];
 }

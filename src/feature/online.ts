@@ -5,25 +5,16 @@
  */
 import type { KeyFormat } from "../record/key.ts";
 import { partitionFor } from "../record/partitioner.ts";
-import { packRow, unpackRow } from "../state/row-bytes.ts";
-import type { StateStorage, StoreSpec } from "../state/storage.ts";
+import { unpackRow } from "../state/row-bytes.ts";
+import type { StateStorage } from "../state/storage.ts";
 import type { TopologyNode } from "../topology/node.ts";
 import { requireKey } from "../stream/operators.ts";
-
-/** By feature: value and when it was observed. */
-type Online = Readonly<Record<string, readonly [value: unknown, observedAt: number]>>;
-
-/** The stores of a set: newest values, and history. */
-export function featureStores(entity: string): readonly [online: StoreSpec, history: StoreSpec] {
-  return [
-    { name: `${entity}#online`, fingerprint: "features online", pack: packRow, unpack: unpackRow },
-    { name: `${entity}#history`, fingerprint: "features history", pack: packRow, unpack: unpackRow },
-  ];
-}
+import { featuresOf, featureStores, historyKey, historyStore, type KeptFeatures, type Online, onlineStore } from "./kept.ts";
 
 /** Keeps the rows of a set. */
-export function featureStep(entity: string, keys: KeyFormat): TopologyNode["build"] {
-  const [onlineSpec, historySpec] = featureStores(entity);
+export function featureStep(kept: KeptFeatures): TopologyNode["build"] {
+  const { keys } = kept;
+  const [onlineSpec, historySpec] = featureStores(kept);
   return (context) => {
     const online = context.store(onlineSpec), history = context.store(historySpec);
     return {
@@ -31,8 +22,9 @@ export function featureStep(entity: string, keys: KeyFormat): TopologyNode["buil
         if (packed === undefined) return;
         context.enter();
         requireKey(meta.key, meta);
-        const [values, given] = packed as readonly [Readonly<Record<string, unknown>>, number | null];
-        const observedAt = given ?? meta.timestamp;
+        const [given, givenAt, version = 1] = packed as readonly [Readonly<Record<string, unknown>>, number | null, number?];
+        const values = version === kept.version ? given : featuresOf(kept, given, version);
+        const observedAt = givenAt ?? meta.timestamp;
         const id = keys.toId(meta.key);
         const before = (online.get(0, id) ?? {}) as Online;
         const after: Record<string, readonly [unknown, number]> = { ...before };
@@ -63,15 +55,14 @@ export function readFeatures(
   names: readonly string[],
   at: number | null,
 ): Record<string, unknown> {
-  const [onlineSpec, historySpec] = featureStores(entity);
   const partition = featurePartition(keys, key, partitions);
   const id = keys.toId(key);
   const answer: Record<string, unknown> = Object.fromEntries(names.map((name) => [name, null]));
-  const space = storage.findSpace(at === null ? onlineSpec.name : historySpec.name, partition);
+  const space = storage.findSpace(at === null ? onlineStore(entity) : historyStore(entity), partition);
   if (space === null) return answer;
   if (at !== null) {
     for (const name of names) {
-      const row = storage.last(space, historyKey(id, name, -TIME_OFFSET), historyKey(id, name, at));
+      const row = storage.last(space, historyKey(id, name, -Infinity), historyKey(id, name, at));
       if (row !== null) answer[name] = (unpackRow(row.value) as readonly [unknown])[0];
     }
     return answer;
@@ -81,11 +72,4 @@ export function readFeatures(
   const online = unpackRow(bytes) as Online;
   for (const name of names) answer[name] = online[name]?.[0] ?? null;
   return answer;
-}
-
-const TIME_OFFSET = 2 ** 52;
-
-/** Keys of one feature of one entity lie together, in the order of time. The length in front keeps apart what the parts could confuse. */
-function historyKey(id: string, feature: string, observedAt: number): string {
-  return `${id.length}:${id}\0${feature}\0${Math.max(0, Math.min(2 * TIME_OFFSET - 1, observedAt + TIME_OFFSET)).toString(16).padStart(14, "0")}`;
 }

@@ -25,12 +25,12 @@ const elsewhere = isNode ? "" : " [skipped: TypeScript says the same whichever r
 describe("programs that compile also stand", () => {
   const { shop, untyped, transformed, plainTypes, ownSchema, codecs, keys } = topicPrograms;
   const { narrowing, branching, merging, handlers, onward, wider } = streams;
-  const { spend, aggregators, twoSteps, reducing } = windows;
+  const { spend, aggregators, twoSteps, reducing, migrated } = windows;
   const { lastPayment, parsing, anyOrder, schemaAsParse, rows } = features;
   const programs: readonly (() => App)[] = [
     ...[shop, untyped, transformed, plainTypes, ownSchema, codecs, keys],
     ...[narrowing, branching, merging, handlers, onward, wider],
-    ...[spend, aggregators, twoSteps, reducing],
+    ...[spend, aggregators, twoSteps, reducing, migrated],
     ...[lastPayment, parsing, anyOrder, schemaAsParse, rows],
     ...[webhooks.ownTopic, webhooks.intoTopic, named.steps, named.webhook, named.resolvers],
   ];
@@ -66,7 +66,11 @@ describe("types", () => {
       };
       async function query() { return { all: await app.query(account, "a"), some: await app.query(account.pick("risk"), "a") }; }
       const { all, some } = await query();
-      ${["payments", "spend", "hook", "card", "split", "sent", "row", "pick", "resolver", "body", "merged"].map((name) => `const ${name}Shown: never = shown.${name};`).join("\n")}
+      ${
+      ["payments", "spend", "hook", "card", "split", "sent", "row", "pick", "resolver", "body", "merged"].map((name) =>
+        `const ${name}Shown: never = shown.${name};`
+      ).join("\n")
+    }
       const allShown: never = all;
       const someShown: never = some;
     `;

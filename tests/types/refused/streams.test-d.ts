@@ -97,7 +97,12 @@ export function aggregates(app: App): void {
   window.aggregate({ longest: max((text: string) => text.length) });
   // @ts-expect-error reduce keeps the type of the values
   window.reduce((left, right) => left.amount + right.amount);
-  const spend = window.aggregate({ total: sum((payment) => payment.amount), mean: mean((payment) => payment.amount), all: collect(), latest: last((payment) => payment.at) });
+  const spend = window.aggregate({
+    total: sum((payment) => payment.amount),
+    mean: mean((payment) => payment.amount),
+    all: collect(),
+    latest: last((payment) => payment.at),
+  });
   // @ts-expect-error the result is called total
   spend.map((window) => window.value.totals);
   // @ts-expect-error results lie in value
@@ -119,4 +124,28 @@ export async function loops(app: App): Promise<void> {
     // @ts-expect-error there is no field "amonut"
     void payment.amonut;
   }
+}
+
+export function migrations(app: App): void {
+  const payments = app.stream(app.topic("payments", { value: Payment, key: (payment) => payment.account }));
+  const hourly = payments.groupByKey().window(tumbling("1h"));
+  const folds = { total: sum((payment: { amount: number }) => payment.amount), n: count() };
+  // @ts-expect-error a version needs a function that brings what is kept to it
+  hourly.aggregate(folds, { version: 2 });
+  // @ts-expect-error and the function a version
+  hourly.aggregate(folds, { migrate: () => ({ total: 0, n: 0 }) });
+  // @ts-expect-error what n begins with is missing
+  hourly.aggregate(folds, { version: 2, migrate: () => ({ total: 0 }) });
+  // @ts-expect-error a sum is kept as a number
+  hourly.aggregate(folds, { version: 2, migrate: (stored) => ({ total: String(stored["total"]), n: 0 }) });
+  // @ts-expect-error what was kept is of no known type
+  hourly.aggregate(folds, { version: 2, migrate: (stored) => ({ total: stored["total"], n: 0 }) });
+  // @ts-expect-error versions are numbers
+  hourly.aggregate(folds, { version: "2", migrate: () => ({ total: 0, n: 0 }) });
+  // @ts-expect-error reduce keeps a value of the stream
+  payments.map(({ id }) => id).groupByKey().window(tumbling("1h")).reduce((a) => a, { version: 2, migrate: () => 1 });
+  // @ts-expect-error there is no feature "nmae"
+  app.features("account", { name: v.string() }, { version: 2, migrate: () => ({ nmae: "a" }) }).of("a", { name: "b" });
+  // @ts-expect-error the name is text
+  app.features("other", { name: v.string() }, { version: 2, migrate: () => ({ name: 1 }) });
 }

@@ -2,120 +2,10 @@
 import { describe, expect, test } from "bun:test";
 import { count, createApp, tumbling } from "../../../mod.ts";
 import type { App } from "../../../mod.ts";
-import type {
-  AssignmentListener,
-  CommittedPosition,
-  CommitUnit,
-  Log,
-  LogCapabilities,
-  Membership,
-  PartitionInfo,
-  PartitionReader,
-} from "../../../src/log/log.ts";
-import { memoryLog } from "../../../src/log/memory.ts";
-import type { LogDriver } from "../../../src/log/driver.ts";
 import { ExternalError } from "../../../src/base/errors.ts";
-import type { Chunk, TopicPartition } from "../../../src/record/record.ts";
-import type { Disk } from "../../../src/runtime/disk.ts";
 import { memoryDisk } from "../../../src/runtime/memory-disk.ts";
-import { openDatabase } from "../../../src/sqlite/open.ts";
-import type { Database } from "../../../src/sqlite/database.ts";
-import { WrappedLog } from "../../../src/testing/wrapped-log.ts";
+import { CHANGELOG, type Rig, rigOn } from "./durable-log.ts";
 import { open, runtimeOf, Stand, START, valuesOf } from "./harness.ts";
-
-const CHANGELOG = "t-in-changelog";
-
-/** A log that is elsewhere: it outlives the app and does not hold its state. */
-class DurableLog extends WrappedLog {
-  /** A reader sees nothing from this position of the changelog on: a transaction's end is not there yet. */
-  stableEnd = Infinity;
-  /** Records of the changelog below this were deleted. */
-  keptFrom = 0;
-  /** What the next calls of `committed` fail with. */
-  failures: unknown[] = [];
-  /** Ends without telling `apply`. */
-  losesApply = false;
-  /** The group's positions were deleted. */
-  hasNoPositions = false;
-  readonly wakers: (() => void)[] = [];
-  listener: AssignmentListener | null = null;
-
-  override join(group: string, topics: readonly string[], listener: AssignmentListener): Promise<Membership> {
-    this.listener = listener;
-    return super.join(group, topics, listener);
-  }
-
-  override get capabilities(): LogCapabilities {
-    return { ...this.inner.capabilities, durable: true };
-  }
-
-  override async committed(group: string, partitions: readonly TopicPartition[]): Promise<readonly CommittedPosition[]> {
-    const failure = this.failures.shift();
-    if (failure !== undefined) throw failure;
-    return this.hasNoPositions ? [] : await super.committed(group, partitions);
-  }
-
-  override async describe(topics: readonly string[]): Promise<readonly PartitionInfo[]> {
-    return (await super.describe(topics)).map((at) => at.topic === CHANGELOG ? { ...at, start: this.keptFrom } : at);
-  }
-
-  override commit(unit: CommitUnit, apply: (positions: readonly CommittedPosition[]) => void): ReturnType<Log["commit"]> {
-    return super.commit(unit, (positions) => {
-      if (this.losesApply) throw new ExternalError("LOG_COMMIT_FAILED", "[memory] died here");
-      apply(positions);
-    });
-  }
-
-  override reader(at: TopicPartition, position: number, onArrival: () => void): PartitionReader {
-    const inner = super.reader(at, position, onArrival);
-    if (at.topic !== CHANGELOG) return inner;
-    this.wakers.push(onArrival);
-    const log = this;
-    return {
-      ...at,
-      get position() {
-        return Math.min(inner.position, log.stableEnd);
-      },
-      get end() {
-        return Math.min(inner.end ?? 0, log.stableEnd);
-      },
-      take(bytesMax: number): Chunk | null {
-        if (inner.position < log.keptFrom) {
-          throw new ExternalError(
-            "LOG_POSITION_OUT_OF_RANGE",
-            `[memory] Cannot read from position ${inner.position}: the log keeps nothing below ${log.keptFrom}`,
-          );
-        }
-        return inner.position >= log.stableEnd ? null : inner.take(bytesMax);
-      },
-      seek: (to) => inner.seek(to),
-      close: () => inner.close(),
-    };
-  }
-
-  override async close(): Promise<void> {}
-}
-
-interface Rig extends LogDriver {
-  readonly log: DurableLog;
-  disk: Disk;
-  closeDisk(): void;
-}
-
-function rig(): Rig {
-  const log = new DurableLog(memoryLog(runtime));
-  let database: Database | null = null;
-  return {
-    "~log": "memory",
-    log,
-    disk: memoryDisk(),
-    closeDisk: () => database?.close(),
-    async open() {
-      this.closeDisk();
-      return { log, database: database = await openDatabase(runtime, this.disk, "state.db"), place: "memory" };
-    },
-  };
-}
 
 const runtime = runtimeOf();
 
@@ -150,7 +40,7 @@ async function count5(stand: Stand): Promise<void> {
 
 describe("a task begins with what was committed", () => {
   test("F14 its disk is lost: state comes back from the changelog alone, and is told of", async () => {
-    const driver = rig();
+    const driver = rigOn(runtime);
     const first = await built(driver);
     await count5(first);
     await kill(first);
@@ -166,7 +56,7 @@ describe("a task begins with what was committed", () => {
   });
 
   test("F16 its disk is behind: the tail of the changelog is read, and no more", async () => {
-    const driver = rig();
+    const driver = rigOn(runtime);
     const first = await built(driver);
     await count5(first);
     driver.log.losesApply = true;
@@ -186,12 +76,12 @@ describe("a task begins with what was committed", () => {
   });
 
   test("F15 its disk is ahead of the changelog: it is built again from there, and says so", async () => {
-    const driver = rig();
+    const driver = rigOn(runtime);
     const first = await built(driver);
     await count5(first);
     await kill(first);
     driver.closeDisk();
-    const other = rig();
+    const other = rigOn(runtime);
     other.disk = driver.disk;
 
     const second = await built(other);
@@ -207,7 +97,7 @@ describe("a task begins with what was committed", () => {
   });
 
   test("F22 the changelog was cut below its checkpoint: it is built again from what is there", async () => {
-    const driver = rig();
+    const driver = rigOn(runtime);
     const first = await built(driver);
     await count5(first);
     await kill(first);
@@ -221,7 +111,7 @@ describe("a task begins with what was committed", () => {
   });
 
   test("F37 F21 the end of the last commit reaches the changelog late: nothing is processed before", async () => {
-    const driver = rig();
+    const driver = rigOn(runtime);
     const first = await built(driver);
     await count5(first);
     await kill(first);
@@ -248,7 +138,7 @@ describe("a task begins with what was committed", () => {
 
   for (const losesDisk of [false, true]) {
     test(`F23 its state is there and the group's positions are gone${losesDisk ? ", and so is its disk" : ""}: it counts nothing twice, and says so`, async () => {
-      const driver = rig();
+      const driver = rigOn(runtime);
       const before = await built(driver);
       await count5(before);
       await kill(before);
@@ -265,7 +155,7 @@ describe("a task begins with what was committed", () => {
   }
 
   test("F24 the log cannot be asked: the worker says so and asks again", async () => {
-    const driver = rig();
+    const driver = rigOn(runtime);
     driver.log.failures = Array.from({ length: 3 }, () => new ExternalError("LOG_UNAVAILABLE", "[memory] no broker answers"));
 
     const stand = await started(driver);
@@ -285,7 +175,7 @@ describe("a task begins with what was committed", () => {
   });
 
   test("F31 a store that changed is refused after its disk was lost, too", async () => {
-    const driver = rig();
+    const driver = rigOn(runtime);
     const first = await built(driver);
     await count5(first);
     await kill(first);
@@ -303,7 +193,7 @@ describe("a task begins with what was committed", () => {
   });
 
   test("F25 an input has gained partitions: the worker stops and says to start again", async () => {
-    const driver = rig();
+    const driver = rigOn(runtime);
     const stand = await built(driver);
 
     await driver.log.listener!.assigned([{ topic: "in", partition: 1 }]);
@@ -337,7 +227,7 @@ describe("F31 F14 parts that were merged, and parted again", () => {
   }
 
   test("on the disk they had they go on, and from then on on any", async () => {
-    const driver = rig();
+    const driver = rigOn(runtime);
     await round(driver, false, [1]);
     await round(driver, true, [1, 2]);
     await round(driver, false, [1, 2, 3]);
@@ -346,7 +236,7 @@ describe("F31 F14 parts that were merged, and parted again", () => {
   });
 
   test("on an empty disk they don't begin with what they had before they were merged", async () => {
-    const driver = rig();
+    const driver = rigOn(runtime);
     await round(driver, false, [1]);
     await round(driver, true, [1, 2]);
     driver.disk = memoryDisk();
@@ -362,7 +252,7 @@ describe("F31 F14 parts that were merged, and parted again", () => {
 describe("F31 F14 an app whose parts were merged or parted, on an empty disk", () => {
   for (const [name, before, after] of [["merged", false, true], ["parted", true, false]] as const) {
     test(`${name}: it takes its state from the changelogs it had then, and from its own the next time`, async () => {
-      const driver = rig();
+      const driver = rigOn(runtime);
       for (const [round, isMerged] of [before, after, after].entries()) {
         driver.disk = memoryDisk();
         const stand = await built(driver, countingTwo(isMerged));
