@@ -48,6 +48,8 @@ export class Engine {
   readonly log: Log;
   /** Where records and state lie, for people. */
   readonly place: string;
+  /** What did not go through. */
+  readonly letters: LetterDesk;
   /** Set when it listens. */
   admin: { readonly token: string | null; readonly isLoopback: boolean } = { token: null, isLoopback: false };
   readonly #options: EngineOptions;
@@ -73,6 +75,7 @@ export class Engine {
     this.log = log;
     this.place = place;
     this.worker = worker;
+    this.letters = new LetterDesk({ topology: options.topology, log, runtime: options.runtime });
     this.#database = database;
     measureWorker(metrics, worker);
     this.#gauges = new TaskGauges(metrics, worker);
@@ -236,7 +239,8 @@ export class Engine {
       health: async () => this.health(),
       topology: () => this.describe(),
       mermaid: () => mermaidOf(this.describe()),
-      letters: new LetterDesk({ topology, log: this.log, runtime }),
+      letters: this.letters,
+      copy: (signal) => this.#copy(signal),
       get metrics() {
         return engine.metrics;
       },

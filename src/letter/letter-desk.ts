@@ -162,7 +162,7 @@ export class LetterDesk {
         changes.push({ action: "edit", letter: letterId(letter), value: await givenBytes(edit, letter, this.#topics.get(letter.place.topic)) });
       }
       await this.#ensureTopics();
-      await appendChanges(this.#host, by, changes);
+      await appendChanges(this.#host, by, changes, this.#host.runtime.now());
       return { edited: ids.size };
     });
   }
@@ -215,7 +215,7 @@ export class LetterDesk {
       const write = async (): Promise<void> => {
         const written = changes;
         changes = [];
-        await appendChanges(this.#host, by, written);
+        await appendChanges(this.#host, by, written, this.#host.runtime.now());
       };
       const selected = await this.#select(box, selection, dryRun, ({ position }, status) => {
         const state = stateOf(status);

@@ -149,7 +149,7 @@ export async function viewOf(
     ...(edit === undefined ? original : await shownValue(letter, topic, edit)),
     original: edit === undefined ? null : original,
     headers: letter.headers.map(({ name, value }) => ({ name, value: value === null ? null : headerText(value) })),
-    history: history.map(auditViewOf),
+    history: history.toSorted(inTime).map(auditViewOf),
   };
 }
 
@@ -159,6 +159,12 @@ export function auditViewOf({ position, at, by, change }: PlacedEntry): AuditVie
   if (action !== "edit") return { id: position, at, by, action, ...details };
   const { letter, value } = change;
   return { id: position, at, by, action, letter, valueBytes: value?.length ?? null };
+}
+
+/** A task may take a letter before the order to do so is in the audit. */
+function inTime(left: PlacedEntry, right: PlacedEntry): number {
+  const isLater = ({ change }: PlacedEntry): number => Number(change.action === "replayed");
+  return left.at - right.at || isLater(left) - isLater(right) || left.position - right.position;
 }
 
 function jsonOf(text: string | null): unknown {

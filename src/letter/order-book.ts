@@ -69,13 +69,12 @@ export class ReplayOrders {
       return { action: "replay", letter: letterId(letter), run };
     });
     await log.append([...byPartition.values()]);
-    await appendChanges(this.#host, this.#by, changes);
+    await appendChanges(this.#host, this.#by, changes, now);
   }
 }
 
-/** Writes entries of the audit, in order. */
-export async function appendChanges({ app, log, runtime }: LetterHost, by: string, changes: readonly Change[]): Promise<void> {
-  const at = runtime.now();
+/** Writes entries of the audit, in order. `at`: when it was ordered, wall clock, ms. */
+export async function appendChanges({ app, log }: LetterHost, by: string, changes: readonly Change[], at: number): Promise<void> {
   let records: NewRecord[] = [];
   let bytes = 0;
   for (const change of changes) {

@@ -33,6 +33,18 @@ export interface TestAppOptions {
   readonly worker?: TestWorkerOptions;
 }
 
+/** Which letters a test has tried again, and how. */
+export interface TestReplayOptions {
+  /** @default "dead" */
+  readonly letters?: "dead" | "late";
+  /** Their positions. @default all that were not tried again before */
+  readonly ids?: readonly number[];
+  /** Those too that were tried again before. @default false */
+  readonly again?: boolean;
+  /** Their event time: their own, or the time of the replay. @default "original" */
+  readonly at?: "original" | "now";
+}
+
 /** What tests change about the engine. */
 export type TestWorkerOptions = Partial<Omit<WorkerOptions, "runtime" | "log" | "topology" | "database" | "observer" | "policy">>;
 
@@ -54,6 +66,8 @@ export interface TestApp extends AsyncDisposable {
   late<K, V>(source: Source<K, V>): Promise<readonly LateTestRecord<K>[]>;
   /** The dead letters of a source that were not read before. */
   deadLetters(source: Source<unknown, unknown>): Promise<readonly DeadLetter[]>;
+  /** Has letters of a source tried again, as an operator does, and works until all is done; how many there were. */
+  replay(source: Source<unknown, unknown>, options?: TestReplayOptions): Promise<number>;
   /** Moves the clock on: what waits for it happens, each thing at its moment. */
   advance(by: Duration): Promise<void>;
   /** A request to the app; its records are worked on before the answer is given. */
@@ -174,6 +188,15 @@ class RunningTestApp implements TestApp {
     });
   }
 
+  replay(source: Source<unknown, unknown>, { letters = "dead", ids, again = false, at = "original" }: TestReplayOptions = {}): Promise<number> {
+    return this.#inTurn("replay", async (engine) => {
+      const { origin } = sourceParts(source);
+      const selection = ids === undefined ? { all: true } : { ids };
+      const { queued } = await this.#worked(engine, engine.letters.replay({ kind: letters, source: origin }, selection, { by: "test", again, at }));
+      return queued;
+    });
+  }
+
   advance(by: Duration): Promise<void> {
     const ms = finiteDurationMs(by, "advance()");
     return this.#inTurn("advance", async (engine) => {
@@ -189,19 +212,7 @@ class RunningTestApp implements TestApp {
   }
 
   fetch(request: Request): Promise<Response> {
-    return this.#inTurn("fetch", async (engine) => {
-      let isAnswered = false;
-      const answer = engine.fetch(request).finally(() => {
-        isAnswered = true;
-      });
-      answer.catch(() => {});
-      while (!isAnswered) {
-        await this.#runtime!.yield();
-        await this.#work(engine);
-      }
-      await this.#work(engine);
-      return await answer;
-    });
+    return this.#inTurn("fetch", (engine) => this.#worked(engine, engine.fetch(request)));
   }
 
   settle(): Promise<void> {
@@ -274,8 +285,25 @@ class RunningTestApp implements TestApp {
       },
       ...(this.#options.observer === undefined ? {} : { observer: this.#options.observer }),
     });
+    // Nobody else can ask.
+    engine.admin = { token: null, isLoopback: true };
     this.#internals.attach(engine);
     return engine;
+  }
+
+  /** Works while an answer is on its way, and on what it leaves to do. */
+  async #worked<T>(engine: Engine, answer: Promise<T>): Promise<T> {
+    let isAnswered = false;
+    const answered = answer.finally(() => {
+      isAnswered = true;
+    });
+    answered.catch(() => {});
+    while (!isAnswered) {
+      await this.#runtime!.yield();
+      await this.#work(engine);
+    }
+    await this.#work(engine);
+    return await answered;
   }
 
   /** Works until nothing is left to do at hand; returns when there will be, monotonic ms. */

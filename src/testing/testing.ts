@@ -5,7 +5,7 @@
  * @module
  */
 export { testApp } from "./test-app.ts";
-export type { TestApp, TestAppOptions, TestWorkerOptions } from "./test-app.ts";
+export type { TestApp, TestAppOptions, TestReplayOptions, TestWorkerOptions } from "./test-app.ts";
 export type { DeadLetter, LateTestRecord, TestRecord } from "./test-records.ts";
 export { virtualRuntime } from "./virtual-runtime.ts";
 export type { VirtualRuntime, VirtualRuntimeOptions } from "./virtual-runtime.ts";
