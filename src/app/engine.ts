@@ -240,7 +240,6 @@ export class Engine {
       topology: () => this.describe(),
       mermaid: () => mermaidOf(this.describe()),
       letters: this.letters,
-      copy: (signal) => this.#copy(signal),
       get metrics() {
         return engine.metrics;
       },
