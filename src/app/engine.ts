@@ -20,6 +20,7 @@ import { type Worker, Worker as Workers, type WorkerOptions } from "../task/work
 import { describeTopology, mermaidOf } from "../topology/describe.ts";
 import type { TopicDefinition } from "../topology/node.ts";
 import type { Topology } from "../topology/topology.ts";
+import { copyLog } from "./copy-log.ts";
 import { drive } from "./drive.ts";
 import type { LogDriver, OpenLog } from "../log/driver.ts";
 import { measureWorker, TaskGauges } from "./measure.ts";
@@ -240,6 +241,7 @@ export class Engine {
       topology: () => this.describe(),
       mermaid: () => mermaidOf(this.describe()),
       letters: this.letters,
+      copy: (signal) => copyLog(this.log, topology.app, signal),
       get metrics() {
         return engine.metrics;
       },

@@ -3,6 +3,7 @@ import type { Metrics } from "../observe/metrics.ts";
 import type { Observer } from "../observe/events.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { LetterDesk } from "../letter/letter-desk.ts";
+import type { LogCopy } from "../log/log.ts";
 import type { WebhookDefinition } from "./ingest/webhook.ts";
 
 /** A request that passed every check, on its way into the log. */
@@ -94,6 +95,8 @@ export interface HttpHost {
   readonly metrics: Metrics;
   /** Records that did not go through. */
   readonly letters: LetterDesk;
+  /** Copies log and state as of one commit, while they are worked with. Rejects with `LOG_BUSY` while another copy is open, with `RUNTIME_UNSUPPORTED` where the log is no file of this process. */
+  copy(signal: AbortSignal): Promise<LogCopy>;
   /** Read at each request: set when the app listens. */
   readonly admin: AdminAccess;
   readonly log: Observer;

@@ -36,6 +36,7 @@ const TITLES: Readonly<Record<number, string>> = Object.freeze({
   404: "Not Found",
   405: "Method Not Allowed",
   408: "Request Timeout",
+  409: "Conflict",
   413: "Content Too Large",
   414: "URI Too Long",
   415: "Unsupported Media Type",
@@ -43,6 +44,7 @@ const TITLES: Readonly<Record<number, string>> = Object.freeze({
   429: "Too Many Requests",
   431: "Request Header Fields Too Large",
   500: "Internal Server Error",
+  501: "Not Implemented",
   503: "Service Unavailable",
 });
 
@@ -79,6 +81,11 @@ export function jsonResponse(value: unknown, status: number = 200): Response {
 /** An answer in text. */
 export function textResponse(text: string, contentType: string): Response {
   return new Response(text, { headers: { ...ALWAYS, "content-type": contentType } });
+}
+
+/** An answer of bytes that come by and by, to be kept as a file of this name. */
+export function bytesResponse(body: ReadableStream<Uint8Array>, contentType: string, name: string): Response {
+  return new Response(body, { headers: { ...ALWAYS, "content-type": contentType, "content-disposition": `attachment; filename="${name}"` } });
 }
 
 function jsonValue(_name: string, value: unknown): unknown {

@@ -19,9 +19,12 @@ import type { Database } from "../sqlite/database.ts";
 /** Passes all on. */
 export class WrappedLog implements Log {
   readonly inner: Log;
+  /** Where the other one has it. */
+  readonly copy?: NonNullable<Log["copy"]>;
 
   constructor(inner: Log) {
     this.inner = inner;
+    if (inner.copy !== undefined) this.copy = (signal) => inner.copy!(signal);
   }
 
   get name(): string {

@@ -3,6 +3,7 @@ import { PROMETHEUS_CONTENT_TYPE, prometheusText } from "../../observe/prometheu
 import type { HealthReport, HttpHost } from "../host.ts";
 import { jsonResponse, textResponse } from "../problem.ts";
 import type { Call, Route } from "../router.ts";
+import { backupRoutes } from "./backup-routes.ts";
 import type { Guard } from "./guard.ts";
 import { lettersRoutes } from "./letters-routes.ts";
 
@@ -27,6 +28,7 @@ export function adminRoutes(host: HttpHost, guard: Guard): readonly Route[] {
     ),
     page("/metrics", () => textResponse(prometheusText(host.metrics), PROMETHEUS_CONTENT_TYPE)),
     ...lettersRoutes(host, guard),
+    ...backupRoutes(host, guard),
   ];
 }
 

@@ -1,4 +1,5 @@
 /** An app in memory, behind the HTTP layer: what was appended is a list, time stands still until it is moved. */
+import { StreamError } from "../../../src/base/errors.ts";
 import { hostRuntime } from "../../../adapters/host/host.ts";
 import type { AcceptedRequest, AppendResult, FeatureQuery, HealthReport, HttpHost } from "../../../src/http/host.ts";
 import { LetterDesk } from "../../../src/letter/letter-desk.ts";
@@ -60,7 +61,7 @@ export interface FakeHost extends HttpHost {
 }
 
 /** Parts of a host that a test replaces. */
-export type FakeHostOptions = Partial<Pick<HttpHost, "append" | "query" | "health" | "topology" | "metrics" | "letters">> & {
+export type FakeHostOptions = Partial<Pick<HttpHost, "append" | "query" | "health" | "topology" | "metrics" | "letters" | "copy">> & {
   readonly webhooks?: readonly WebhookDefinition[];
   readonly env?: Readonly<Record<string, string>>;
 };
@@ -86,6 +87,9 @@ export function fakeHost({ webhooks = [], env = {}, ...replaced }: FakeHostOptio
     mermaid: () => "flowchart LR",
     metrics: new Metrics(),
     letters: new LetterDesk({ topology: { app: "shop", topics: [], subTopologies: [] }, log: memoryLog(runtime), runtime }),
+    copy: async () => {
+      throw new StreamError("RUNTIME_UNSUPPORTED", "user", "Cannot back up a fake");
+    },
     admin: { token: null, isLoopback: true },
     report: { status: "ok", live: true, ready: true, tasks: [{ id: "payments-0", status: "running", lag: 3, watermark: 1_000 }] },
     log: (event) => void events.push(event),
@@ -108,7 +112,10 @@ function remember(appended: AcceptedRequest[], request: AcceptedRequest): Append
 }
 
 /** The definition of a webhook without faults. */
-export function webhook<Body = unknown, Query = QueryValues, HeaderValues = HeaderRecord, Input = unknown>(path: string, options: WebhookOptions<Body, Query, HeaderValues, Input>): WebhookDefinition {
+export function webhook<Body = unknown, Query = QueryValues, HeaderValues = HeaderRecord, Input = unknown>(
+  path: string,
+  options: WebhookOptions<Body, Query, HeaderValues, Input>,
+): WebhookDefinition {
   return defineWebhook(path, options, (sentence) => {
     throw new Error(sentence);
   });
