@@ -4,7 +4,7 @@ import { firstStart, lastStart } from "../time/aligned.ts";
 import { firstOpenStart, latenessMs } from "../time/lateness.ts";
 import type { TopologyNode } from "../topology/node.ts";
 import { requireKey } from "./operators.ts";
-import { type KeptAggregation, type WindowState as State, windowStore } from "./window-store.ts";
+import { type KeptAggregation, resultOf, type WindowState as State, windowStore } from "./window-store.ts";
 import type { Windowed } from "./window.ts";
 
 /** What is done with records whose window has closed, besides counting them. */
@@ -106,13 +106,6 @@ export function windowStep(aggregation: WindowAggregation): TopologyNode["build"
       },
     };
   };
-}
-
-function resultOf(folds: WindowAggregation["folds"], state: State): unknown {
-  if (folds.length === 1 && folds[0]![0] === "") return folds[0]![1].result(state[0]);
-  const value: Record<string, unknown> = {};
-  for (let i = 0; i < folds.length; i++) value[folds[i]![0]] = folds[i]![1].result(state[i]);
-  return value;
 }
 
 /** The record with the timestamp of the result. */

@@ -45,7 +45,16 @@ export function windowStore(aggregation: KeptAggregation): StoreSpec {
     migration: (kept) => migrationOf(changes, kept),
     pack: isPlain ? packRow : (value) => packRow(each(value as WindowState, (fold, kept) => fold.pack?.(kept) ?? kept)),
     unpack: isPlain ? unpackRow : (bytes) => each(unpackRow(bytes) as WindowState, (fold, kept) => fold.unpack?.(kept) ?? kept),
+    show: (state) => resultOf(folds, state as WindowState),
   };
+}
+
+/** What a window's state amounts to, as its user knows it. */
+export function resultOf(folds: Folds, state: WindowState): unknown {
+  if (folds.length === 1 && folds[0]![0] === "") return folds[0]![1].result(state[0]);
+  const value: Record<string, unknown> = {};
+  for (let i = 0; i < folds.length; i++) value[folds[i]![0]] = folds[i]![1].result(state[i]);
+  return value;
 }
 
 /** The names and folds in the order of a row: `total:sum,n:count`. */

@@ -129,8 +129,8 @@ export class Task implements Stamp {
   #attempts = 0;
   #arrivedAt = 0;
   #step = "";
-  /** The clock the record at work is judged by; NaN before its timestamp is known. */
-  #judged = NaN;
+  /** The clock the record at work is judged by: before its timestamp is known that before it, for it cannot make itself late. */
+  #judged = -Infinity;
   #lateBefore = -Infinity;
   #safeBefore = -Infinity;
   #hasFailed = false;
@@ -600,7 +600,7 @@ export class Task implements Stamp {
     this.#step = this.name;
     this.#lateBefore = this.clock.late;
     this.#safeBefore = this.clock.safe;
-    this.#judged = isInput(entrance) ? NaN : this.clock.late;
+    this.#judged = this.clock.late;
     this.#hasFailed = false;
   }
 
@@ -695,12 +695,12 @@ export class Task implements Stamp {
     const unit = entrance.capture(this.#runtime.now());
     this.#units.add(unit);
     entrance.hold(unit);
-    if (!isInput(entrance)) unit.judgedClock = this.clock.late;
-    else if (this.#observeUndecoded(entrance)) unit.judgedClock = this.clock.late;
+    if (isInput(entrance)) this.#observeUndecoded(entrance);
+    unit.judgedClock = this.clock.late;
   }
 
-  /** Moves the clock by a record that is not run yet, so that lateness stays what it would be in turn; false when its timestamp cannot be told. */
-  #observeUndecoded({ topic, clock, cursor, partition }: Input): boolean {
+  /** Moves the clock by a record that is not run yet, so that lateness stays what it would be in turn, where its timestamp can be told. */
+  #observeUndecoded({ topic, clock, cursor, partition }: Input): void {
     let timestamp: number = cursor.timestamp;
     if (topic.timestamp !== null) {
       try {
@@ -708,19 +708,18 @@ export class Task implements Stamp {
         const value = bytes === null ? undefined : topic.value.decode(bytes);
         if (isThenable(value)) {
           value.then(undefined, () => {});
-          return false;
+          return;
         }
         const view = new RecordView(topic.name, partition, topic.key.decode).at(cursor);
         const given = value === undefined ? timestamp : topic.timestamp(value, view);
         timestamp = given instanceof Date ? given.getTime() : given;
       } catch {
-        return false; // It fails again in its turn, and then by its policy.
+        return; // It fails again in its turn, and then by its policy.
       }
     }
-    if (judgeTimestamp(timestamp, this.#runtime.now(), { takesNegative: topic.negativeTimestamps, aheadMaxMs: AHEAD_MAX_MS }) !== "usable") return false;
+    if (judgeTimestamp(timestamp, this.#runtime.now(), { takesNegative: topic.negativeTimestamps, aheadMaxMs: AHEAD_MAX_MS }) !== "usable") return;
     if (!clock.isCarried) clock.observe(timestamp);
     this.#inputs.updateClock();
-    return true;
   }
 
   #takeArrivals(): void {

@@ -1,0 +1,287 @@
+/** Retries that block a partition or nothing, the budget of a record, skips that are thrown, and letters that are worked on again. */
+import { describe, expect, test } from "bun:test";
+import { count, createApp, msgpack, skip, sum, tumbling } from "../../../mod.ts";
+import type { App, ErrorPolicy, Topic } from "../../../mod.ts";
+import { readAudit } from "../../../src/task/audit.ts";
+import { retryAppend, type RetryNote, retryRecord } from "../../../src/task/retry-topic.ts";
+import { jsonOf, open, recordsOf, type Stand, START, valuesOf } from "./harness.ts";
+
+interface In {
+  readonly k: string;
+  readonly v: number;
+  readonly at: number;
+}
+
+type Retry = Exclude<NonNullable<ErrorPolicy["retry"]>, false>;
+
+function setUp(retry: Retry): { readonly app: App; readonly input: Topic<string, In, In> } {
+  const app = createApp("t", { errors: { retry: { attempts: 3, backOff: "10s", backOffMax: "10s", ...retry } } });
+  return { app, input: app.topic<string, In>("in", { timestamp: (value) => value.at, key: (value) => value.k }) };
+}
+
+/** Throws for the value 1 so many times. */
+function failing(times: number): (value: In) => In {
+  let left = times;
+  return (value) => {
+    if (value.v === 1 && left-- > 0) throw new Error("not yet");
+    return value;
+  };
+}
+
+async function sendAll(input: Topic<string, In, In>, values: readonly (readonly [key: string, value: number])[]): Promise<void> {
+  for (const [index, [k, v]] of values.entries()) await input.send({ k, v, at: START + index });
+}
+
+async function run(stand: Stand, ms: number): Promise<void> {
+  for (let passed = 0; passed < ms; passed += 1_000) {
+    await stand.advance(1_000);
+    await stand.drain();
+  }
+}
+
+const numbers = (stand: Stand): number[] => (valuesOf(stand.log, "out") as In[]).map(({ v }) => v);
+
+describe("retry.blocks", () => {
+  test('"key": later records of the key wait, others go on', async () => {
+    const { app, input } = setUp({});
+    app.stream(input).map(failing(1)).to("out");
+    await using stand = await open(app);
+    await sendAll(input, [["a", 1], ["a", 2], ["b", 3]]);
+    await stand.drain();
+    expect(numbers(stand)).toEqual([3]);
+    await run(stand, 20_000);
+    expect(numbers(stand)).toEqual([3, 1, 2]);
+  });
+
+  test('"partition": everything later waits, over a crash too', async () => {
+    const { app, input } = setUp({ blocks: "partition" });
+    app.stream(input).map(failing(2)).to("out");
+    await using stand = await open(app);
+    await sendAll(input, [["a", 1], ["a", 2], ["b", 3]]);
+    await stand.drain();
+    expect(numbers(stand)).toEqual([]);
+    await stand.restart();
+    await stand.drain();
+    expect(numbers(stand)).toEqual([]);
+    await run(stand, 30_000);
+    expect(numbers(stand)).toEqual([1, 2, 3]);
+  });
+
+  test('"nothing": everything goes on, the record is tried out of turn, and its tries are counted over crashes', async () => {
+    const { app, input } = setUp({ blocks: "nothing" });
+    app.stream(input).map(failing(2)).to("out");
+    await using stand = await open(app);
+    await sendAll(input, [["a", 1], ["a", 2], ["b", 3]]);
+    await stand.drain();
+    expect(numbers(stand)).toEqual([2, 3]);
+    expect(recordsOf(stand.log, "t-retry")).toHaveLength(1);
+    for (let i = 0; i < 30; i++) {
+      await stand.restart();
+      await run(stand, 1_000);
+    }
+    expect(numbers(stand)).toEqual([2, 3, 1]);
+    expect(recordsOf(stand.log, "t-retry")).toHaveLength(2);
+    expect(recordsOf(stand.log, "in-dlq")).toEqual([]);
+  });
+
+  test('"nothing": a crash before the commit leaves the record where it was, one after it leaves it in the topic of retries', async () => {
+    const { app, input } = setUp({ blocks: "nothing" });
+    app.stream(input).map(failing(2)).to("out");
+    await using stand = await open(app);
+    await sendAll(input, [["a", 1]]);
+    await stand.settle();
+    expect(recordsOf(stand.log, "t-retry")).toEqual([]);
+    await stand.restart();
+    await stand.drain();
+    expect(recordsOf(stand.log, "t-retry")).toHaveLength(1);
+    await run(stand, 20_000);
+    expect(numbers(stand)).toEqual([1]);
+  });
+
+  test('"nothing": after its last try the record is one dead letter, from where it first lay', async () => {
+    const { app, input } = setUp({ blocks: "nothing" });
+    app.stream(input).map(failing(9)).to("out");
+    await using stand = await open(app);
+    await sendAll(input, [["b", 0], ["a", 1]]);
+    await run(stand, 60_000);
+    const letters = recordsOf(stand.log, "in-dlq");
+    expect(letters.map(({ key, headers }) => [key, headers["mr-topic"], headers["mr-position"], headers["mr-attempts"]])).toEqual([["a", "in", "1", "3"]]);
+    expect(jsonOf(stand.log, "in-dlq")).toEqual([{ k: "a", v: 1, at: START + 1 }]);
+  });
+
+  test('"nothing": a record whose window closed meanwhile is late, not said twice', async () => {
+    const { app, input } = setUp({ blocks: "nothing" });
+    app.stream(input).map(failing(1)).groupByKey().window(tumbling("1m")).aggregate({ n: count() }).to("out");
+    await using stand = await open(app);
+    await input.send({ k: "a", v: 1, at: START });
+    await input.send({ k: "a", v: 2, at: START + 1 });
+    await input.send({ k: "a", v: 3, at: START + 60_000 });
+    await run(stand, 20_000);
+    expect((valuesOf(stand.log, "out") as { value: unknown }[]).map(({ value }) => value)).toEqual([{ n: 1 }]);
+    expect(recordsOf(stand.log, "in-late")).toHaveLength(1);
+  });
+
+  test('"nothing": records behind a window are tried out of turn, too', async () => {
+    const { app, input } = setUp({ blocks: "nothing" });
+    let left = 1;
+    app.stream(input).groupByKey().window(tumbling("1m")).aggregate({ n: sum((value: In) => value.v) }).map((window) => {
+      if (left-- > 0) throw new Error("not yet");
+      return window;
+    }).to("out");
+    await using stand = await open(app);
+    await input.send({ k: "a", v: 7, at: START });
+    await input.send({ k: "b", v: 8, at: START });
+    await input.send({ k: "a", v: 0, at: START + 60_000 });
+    await stand.drain();
+    expect(recordsOf(stand.log, "out").map(({ key }) => key)).toEqual(["b"]);
+    await run(stand, 20_000);
+    expect(valuesOf(stand.log, "out")).toEqual([
+      { key: "b", start: START, end: START + 60_000, value: { n: 8 } },
+      { key: "a", start: START, end: START + 60_000, value: { n: 7 } },
+    ]);
+  });
+
+  test("an unknown word is a fault of the definition", () => {
+    const { app } = setUp({ blocks: "everything" as "key" });
+    expect(() => app.topology()).toThrow('errors.retry.blocks of app "t" is "everything", wanted "key", "partition" or "nothing"');
+  });
+});
+
+test("retry.budget: no try begins later than that after the first", async () => {
+  const { app, input } = setUp({ attempts: 1_000, backOff: "1s", backOffMax: "1s", budget: "5s" });
+  const tries: number[] = [];
+  app.stream(input).map(() => {
+    tries.push(stand.runtime.now());
+    throw new Error("never");
+  });
+  await using stand = await open(app);
+  await sendAll(input, [["a", 1]]);
+  for (let i = 0; i < 200; i++) await stand.advance(100);
+  await stand.drain();
+  expect(tries.length).toBeGreaterThan(3);
+  expect(tries.at(-1)! - tries[0]!).toBeLessThanOrEqual(5_100);
+  expect(recordsOf(stand.log, "in-dlq")).toHaveLength(1);
+});
+
+test("skip() thrown leaves nothing of a record behind, whatever other steps have made of it, and is counted under its reason", async () => {
+  const { app, input } = setUp({});
+  const stream = app.stream(input);
+  stream.to("out");
+  stream.forEach(async ({ v }) => {
+    await Promise.resolve();
+    if (v === 1) throw skip("not mine");
+  });
+  stream.filter(({ v }) => {
+    if (v === 2) throw skip("nor this");
+    return true;
+  });
+  await using stand = await open(app);
+  await sendAll(input, [["a", 1], ["a", 2], ["a", 3]]);
+  await stand.drain();
+  expect(numbers(stand)).toEqual([3]);
+  expect([...stand.engine.worker.stats.skipped].sort()).toEqual([["nor this", 1], ["not mine", 1]]);
+  expect(recordsOf(stand.log, "in-dlq")).toEqual([]);
+});
+
+test("a dead letter says what the stores of its task have for its key", async () => {
+  const { app, input } = setUp({ attempts: 1 });
+  const stream = app.stream(input);
+  stream.groupByKey().window(tumbling("1m"), { name: "totals" }).aggregate({ n: sum((value: In) => value.v), count: count() }).to("out");
+  stream.map(({ v }) => {
+    if (v === 1) throw new Error("no");
+  });
+  await using stand = await open(app);
+  await sendAll(input, [["a", 5], ["b", 9], ["a", 1]]);
+  await stand.drain();
+  const [letter] = recordsOf(stand.log, "in-dlq");
+  expect(JSON.parse(letter!.headers["mr-state"]!)).toEqual({ totals: { "2026-01-01T00:01:00.000Z": { n: 5, count: 1 } } });
+});
+
+describe("a letter that is put back", () => {
+  const note: RetryNote = {
+    entrance: "in",
+    partition: 0,
+    position: 0,
+    timestamp: START,
+    key: null,
+    attempts: 0,
+    dueAt: 0,
+    arrivedAt: START,
+    replay: { letter: { topic: "in-dlq", position: 0 }, run: 1 },
+  };
+  const put = (stand: Stand, run = 1, value: In = { k: "a", v: 2, at: START }): Promise<unknown> => {
+    const record = retryRecord({ ...note, replay: { ...note.replay!, run } }, "a", JSON.stringify(value), [{ name: "mine", value: "x" }], stand.runtime.now());
+    return stand.log.append([retryAppend("t", stand.log.partitionsOf("t-retry")!, note, record)]);
+  };
+
+  test("is worked on once a run, however often and whenever it is put there, and that is said in the audit", async () => {
+    const { app, input } = setUp({});
+    app.stream(input).to("out");
+    await using stand = await open(app);
+    await put(stand);
+    await put(stand);
+    await stand.drain();
+    await stand.restart();
+    await put(stand);
+    await stand.drain();
+    expect(numbers(stand)).toEqual([2]);
+    expect(recordsOf(stand.log, "out")[0]!.headers["mine"]).toBe("x");
+    await put(stand, 2);
+    await stand.drain();
+    expect(numbers(stand)).toEqual([2, 2]);
+    expect(recordsOf(stand.log, "t-audit").map(({ bytes }) => readAudit(bytes!).change)).toEqual([
+      { action: "replayed", letter: { topic: "in-dlq", position: 0 }, run: 1 },
+      { action: "replayed", letter: { topic: "in-dlq", position: 0 }, run: 2 },
+    ]);
+  });
+
+  test("is worked on again after a crash before the commit that has it", async () => {
+    const { app, input } = setUp({});
+    app.stream(input).to("out");
+    await using stand = await open(app);
+    await put(stand);
+    await stand.settle();
+    await stand.restart();
+    await stand.drain();
+    expect(numbers(stand)).toEqual([2]);
+  });
+
+  test("that fails again is another letter, and names the first", async () => {
+    const { app, input } = setUp({ attempts: 2 });
+    app.stream(input).map(failing(9));
+    await using stand = await open(app);
+    await put(stand, 1, { k: "a", v: 1, at: START });
+    await run(stand, 30_000);
+    expect(recordsOf(stand.log, "in-dlq").map(({ headers }) => [headers["mr-replay-of"], headers["mr-attempts"], headers["mr-position"]])).toEqual([[
+      "in-dlq@0",
+      "2",
+      "0",
+    ]]);
+  });
+
+  test("finds its step again where the app's parts have been put together otherwise: nothing is done twice", async () => {
+    const parts = (isMerged: boolean): App => {
+      const app = createApp("t");
+      const one = app.topic<string, In>("in"), two = app.topic<string, In>("other");
+      const out = app.topic<string | null, unknown>("out", { value: msgpack() });
+      if (isMerged) app.stream(one).merge(app.stream(two)).to(out);
+      else {
+        app.stream(one).to(out);
+        app.stream(two).to(out);
+      }
+      return app;
+    };
+    await using stand = await open(parts(false));
+    await put(stand);
+    await stand.drain();
+    expect(numbers(stand)).toEqual([2]);
+    (stand as { app: App }).app = parts(true);
+    await stand.restart();
+    await put(stand);
+    await stand.drain();
+    expect(numbers(stand)).toEqual([2]);
+    await put(stand, 2);
+    await stand.drain();
+    expect(numbers(stand)).toEqual([2, 2]);
+  });
+});
