@@ -1,0 +1,193 @@
+/** What operators order: pause, resume, seek, restart. Done by the task that has the partition, kept over restarts, each once. */
+import { describe, expect, test } from "bun:test";
+import { count, createApp, embedded, memory, tumbling } from "../../../mod.ts";
+import type { App, LogDriver, Topic } from "../../../mod.ts";
+import { keptMemoryLog } from "../../../src/testing/test-log.ts";
+import { memoryDisk } from "../../../src/runtime/memory-disk.ts";
+import { controlRecord, type Order } from "../../../src/task/control-topic.ts";
+import { open, recordsOf, type Stand, START, valuesOf } from "./harness.ts";
+
+interface In {
+  readonly k: string;
+  readonly v: number;
+  readonly at: number;
+}
+
+const drivers: readonly (readonly [name: string, driver: () => LogDriver])[] = [
+  ["embedded", () => embedded({ disk: memoryDisk() })],
+  ["memory", () => keptMemoryLog().driver],
+];
+
+function setUp(options: { readonly partitions?: number } = {}): { readonly app: App; readonly input: Topic<string, In, In> } {
+  const app = createApp("t", { errors: { retry: { attempts: 2, backOff: "10s", backOffMax: "10s" } } });
+  return { app, input: app.topic<string, In>("in", { timestamp: (value) => value.at, key: (value) => value.k, ...options }) };
+}
+
+async function order(stand: Stand, order: Order, topic = "in", partition = 0): Promise<void> {
+  const command = { topic, partition, order, at: stand.runtime.now(), by: "ann", reason: "a test" };
+  await stand.log.append([{ topic: "t-control", partition: 0, records: [controlRecord(command)] }]);
+  await stand.drain();
+}
+
+async function send(stand: Stand, input: Topic<string, In, In>, values: readonly number[], k = "a"): Promise<void> {
+  for (const v of values) await input.send({ k, v, at: START + v });
+  await stand.drain();
+}
+
+const numbers = (stand: Stand): number[] => (valuesOf(stand.log, "out") as In[]).map(({ v }) => v);
+
+for (const [name, driver] of drivers) {
+  describe(`orders, on a log in ${name}`, () => {
+    test("a paused partition gives nothing, over restarts, until it is resumed", async () => {
+      const { app, input } = setUp();
+      app.stream(input).to("out");
+      await using stand = await open(app, { driver: driver() });
+      await send(stand, input, [1]);
+      await order(stand, { kind: "pause", isPaused: true });
+      await send(stand, input, [2, 3]);
+      expect(numbers(stand)).toEqual([1]);
+      if (name === "embedded") await stand.restart();
+      await stand.advance(60_000);
+      await stand.drain();
+      expect(numbers(stand)).toEqual([1]);
+      expect(stand.engine.worker.step()).toEqual({ idle: true, nextWakeAt: Infinity });
+      await order(stand, { kind: "pause", isPaused: false });
+      expect(numbers(stand)).toEqual([1, 2, 3]);
+      expect(stand.events.filter(({ type }) => type === "orderDone").map((event) => (event as { order: string }).order)).toEqual([
+        "pause",
+        ...(name === "embedded" ? ["pause"] : []),
+        "resume",
+      ]);
+    });
+
+    test("event time waits for a paused partition, also where others go on: nothing is late or closed for it", async () => {
+      const { app, input } = setUp({ partitions: 2 });
+      const other = app.topic<string, In>("other", { timestamp: (value) => value.at, key: (value) => value.k, idleTimeout: "1s" });
+      app.stream(input).merge(app.stream(other)).groupByKey().window(tumbling("1m")).aggregate({ n: count() }).to("out");
+      await using stand = await open(app, { driver: driver() });
+      const at = async (topic: Topic<string, In, In>, timestamp: number): Promise<void> => {
+        await topic.send({ k: "a", v: 0, at: timestamp }, { partition: 0 });
+        await stand.drain();
+      };
+      await at(input, START);
+      await at(other, START + 1);
+      await order(stand, { kind: "pause", isPaused: true });
+      await at(input, START + 2);
+      await at(other, START + 120_000);
+      await stand.advance(3_600_000);
+      await stand.drain();
+      expect(recordsOf(stand.log, "out")).toEqual([]);
+      await order(stand, { kind: "pause", isPaused: false });
+      await at(input, START + 120_001);
+      expect((valuesOf(stand.log, "out") as { value: { n: number } }[]).map(({ value }) => value.n)).toEqual([3]);
+      expect(recordsOf(stand.log, "in-late")).toEqual([]);
+    });
+
+    test("records that wait for another try wait for the partition, too", async () => {
+      const { app, input } = setUp();
+      let isBroken = true;
+      app.stream(input).map((value) => {
+        if (isBroken) throw new Error("no");
+        return value;
+      }).to("out");
+      await using stand = await open(app, { driver: driver() });
+      await send(stand, input, [1]);
+      await order(stand, { kind: "pause", isPaused: true });
+      for (let i = 0; i < 60; i++) await stand.advance(1_000);
+      isBroken = false;
+      expect(numbers(stand)).toEqual([]);
+      await order(stand, { kind: "pause", isPaused: false });
+      expect(numbers(stand)).toEqual([1]);
+    });
+
+    test("seek goes back and forth, once: a restart and an abort don't do it again, and the position is committed", async () => {
+      const { app, input } = setUp();
+      app.stream(input).to("out");
+      await using stand = await open(app, { driver: driver() });
+      await send(stand, input, [1, 2, 3]);
+      await order(stand, { kind: "seek", to: 1 });
+      expect(numbers(stand)).toEqual([1, 2, 3, 2, 3]);
+      await order(stand, { kind: "pause", isPaused: true });
+      await send(stand, input, [4, 5, 6]);
+      await order(stand, { kind: "seek", to: 5 });
+      expect(await stand.log.committed("t", [{ topic: "in", partition: 0 }])).toEqual([{ topic: "in", partition: 0, position: 5 }]);
+      if (name === "embedded") await stand.restart();
+      await order(stand, { kind: "pause", isPaused: false });
+      expect(numbers(stand)).toEqual([1, 2, 3, 2, 3, 6]);
+      if (name === "embedded") {
+        await stand.restart();
+        await stand.drain();
+      }
+      await send(stand, input, [7]);
+      expect(numbers(stand)).toEqual([1, 2, 3, 2, 3, 6, 7]);
+    });
+
+    test("a seek that a crash cut off before its commit is done after it", async () => {
+      const { app, input } = setUp();
+      app.stream(input).to("out");
+      if (name !== "embedded") return;
+      await using stand = await open(app, { driver: driver() });
+      await send(stand, input, [1, 2, 3]);
+      const command = { topic: "in", partition: 0, order: { kind: "seek", to: 2 }, at: stand.runtime.now(), by: "ann", reason: null } as const;
+      await stand.log.append([{ topic: "t-control", partition: 0, records: [controlRecord(command)] }]);
+      await stand.settle();
+      await stand.restart();
+      await stand.drain();
+      expect(numbers(stand)).toEqual([1, 2, 3, 3]);
+    });
+
+    test("a record that stopped its task is passed by a seek", async () => {
+      const app = createApp("t", { errors: { retry: false, then: "stop" } });
+      const input = app.topic<string, In>("in", { timestamp: (value) => value.at, key: (value) => value.k });
+      app.stream(input).map((value) => {
+        if (value.v === 2) throw new Error("poison");
+        return value;
+      }).to("out");
+      await using stand = await open(app, { driver: driver() });
+      await send(stand, input, [1, 2, 3]);
+      expect(stand.engine.health().status).toBe("error");
+      await order(stand, { kind: "seek", to: 2 });
+      expect(numbers(stand)).toEqual([1, 3]);
+      expect(stand.engine.health().status).toBe("ok");
+    });
+
+    test("restart builds a stopped task again, and only that one", async () => {
+      const app = createApp("t", { errors: { retry: false, then: "stop" } });
+      const input = app.topic<string, In>("in", { timestamp: (value) => value.at, key: (value) => value.k });
+      const other = app.topic<string, In>("other");
+      let isBroken = true;
+      app.stream(input).groupByKey().window(tumbling("1m")).aggregate({ n: count() }).map((value) => {
+        if (isBroken) throw new Error("no");
+        return value;
+      }).to("out");
+      app.stream(other).to("copy");
+      await using stand = await open(app, { driver: driver() });
+      await send(stand, input, [1, 2, 120_000]);
+      const untouched = stand.engine.worker.tasks.find(({ name }) => name === "other");
+      expect(stand.engine.health().status).toBe("error");
+      isBroken = false;
+      await order(stand, { kind: "restart" });
+      expect((valuesOf(stand.log, "out") as { value: unknown }[]).map(({ value }) => value)).toEqual([{ n: 2 }]);
+      expect(stand.engine.health().status).toBe("ok");
+      expect(stand.engine.worker.tasks.find(({ name }) => name === "other")).toBe(untouched!);
+      const rebuilt = stand.engine.worker.tasks.find(({ name }) => name === "in");
+      await order(stand, { kind: "pause", isPaused: false });
+      expect(stand.engine.worker.tasks.find(({ name }) => name === "in")).toBe(rebuilt!);
+    });
+
+    test("what is no order is left alone", async () => {
+      const { app, input } = setUp();
+      app.stream(input).to("out");
+      await using stand = await open(app, { driver: driver() });
+      await stand.append("t-control", [{ key: "x", value: "not json" }, { key: "y", value: '{"version":2,"kind":"pause"}' }, { key: "z", value: null }]);
+      await send(stand, input, [1]);
+      expect(numbers(stand)).toEqual([1]);
+    });
+  });
+}
+
+test("names of an app's own topics are refused for others", async () => {
+  const app = createApp("t");
+  app.stream(app.topic("t-retry")).to("out");
+  await expect(open(app, { driver: memory() })).rejects.toThrow('topic "t-retry" is the app\'s own');
+});
