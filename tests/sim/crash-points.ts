@@ -1,5 +1,6 @@
 /** A reference run of 200 records, to be crashed before and after each operation of its disk. */
 import type { Genes } from "./genes.ts";
+import { plainPolicy } from "./policies.ts";
 
 /** The seed of the reference run. */
 export const REFERENCE_SEED = 2_026;
@@ -17,6 +18,7 @@ export const referenceGenes: Partial<Genes> = {
   tombstones: 0,
   webhooks: 1,
   repeats: 0.1,
+  bad: 0,
   paddingCharacters: 100,
   resolver: "key",
   window: { sizeMs: 500, advanceMs: 500, offsetMs: 0, graceMs: 1_500, emit: "close" },
@@ -25,6 +27,13 @@ export const referenceGenes: Partial<Genes> = {
   merge: false,
   branch: false,
   enrich: true,
+  split: false,
+  sieve: false,
+  sink: false,
+  slowSchema: false,
+  throwsSkip: false,
+  lateTo: "topic",
+  policies: { app: plainPolicy, source: null, resolver: null },
   timed: 0.05,
   microtask: 0.2,
   delayMs: 150,

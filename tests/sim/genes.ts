@@ -4,6 +4,7 @@
  */
 import { Random } from "../../src/base/random.ts";
 import type { TestWorkerOptions } from "../../src/testing/testing.ts";
+import { drawPolicies, plainPolicy, type PoliciesGenes, policiesOf } from "./policies.ts";
 
 /** How windows are set. Times in ms. */
 export interface WindowGenes {
@@ -52,6 +53,8 @@ export interface Genes {
   readonly tombstones: number;
   readonly webhooks: number;
   readonly repeats: number;
+  /** Bytes that cannot be read, values that do not fit, timestamps that cannot be used. */
+  readonly bad: number;
   readonly paddingCharacters: number;
   /** Parts of the app. */
   readonly resolver: "key" | "group" | null;
@@ -62,6 +65,17 @@ export interface Genes {
   readonly merge: boolean;
   readonly branch: boolean;
   readonly enrich: boolean;
+  /** Each record into none, one or two, by `flatMap`. */
+  readonly split: boolean;
+  /** A filter that asks somebody. */
+  readonly sieve: boolean;
+  /** Records leave by `forEach`. */
+  readonly sink: boolean;
+  /** The schema of the input answers by a promise. */
+  readonly slowSchema: boolean;
+  /** What becomes of records that are late for the window. */
+  readonly lateTo: "topic" | "drop" | "function";
+  readonly policies: PoliciesGenes;
   /** Handlers: shares, and the longest delay. */
   readonly timed: number;
   readonly microtask: number;
@@ -69,6 +83,8 @@ export interface Genes {
   readonly failing: number;
   readonly dying: number;
   readonly skipping: number;
+  /** Whether handlers throw `skip()`. */
+  readonly throwsSkip: boolean;
   readonly concurrency: number;
   readonly worker: TestWorkerOptions;
   readonly storage: {
@@ -86,6 +102,49 @@ const OPERATION_FAULTS: readonly OperationFault[] = ["power", "kill", "failed on
 
 /** The genes of a seed. */
 export function drawGenes(seed: number): Genes {
+  const plain = drawPlain(seed);
+  return { ...plain, ...drawTroubles(seed, plain) };
+}
+
+/** What goes wrong about records, and the steps where it does. */
+type Troubles = "bad" | "split" | "sieve" | "sink" | "slowSchema" | "lateTo" | "policies" | "throwsSkip";
+
+function drawTroubles(seed: number, { mode }: Omit<Genes, Troubles>): Pick<Genes, Troubles> & Partial<Genes> {
+  const random = new Random(seed ^ 0x7200b1e);
+  const isTight = mode === "tight";
+  // Some runs have none of it.
+  if (random.chance(0.2)) {
+    return {
+      bad: 0,
+      split: false,
+      sieve: false,
+      sink: false,
+      slowSchema: false,
+      lateTo: "topic",
+      throwsSkip: false,
+      policies: { app: plainPolicy, source: null, resolver: null },
+    };
+  }
+  const policies = drawPolicies(random);
+  const isStopping = (policies.source ?? policies.app).then === "stop";
+  const isOutOfTurn = policiesOf(policies).some(({ blocks }) => blocks === "nothing");
+  const lateTo = random.pick(["topic", "topic", "drop", "function"] as const);
+  return {
+    // Nobody can mend what stops a task for good.
+    bad: !isStopping && random.chance(0.4) ? random.float() * 0.2 : 0,
+    ...(isStopping ? { nullKeys: 0 } : {}),
+    split: random.chance(0.3),
+    sieve: random.chance(0.3),
+    sink: random.chance(0.3),
+    slowSchema: !isTight && random.chance(0.2),
+    // Whether a record that is tried out of turn is late then is told by its letter alone.
+    throwsSkip: random.chance(0.3),
+    lateTo: isOutOfTurn ? "topic" : lateTo,
+    policies,
+  };
+}
+
+function drawPlain(seed: number): Omit<Genes, Troubles> {
   const random = new Random(seed);
   const maybe = (chance: number, high: number): number => random.chance(chance) ? random.float() * high : 0;
   const mode = random.chance(0.4) ? "tight" : "bounded";

@@ -12,9 +12,24 @@ export interface LoggedInput {
   readonly position: number;
   readonly id: string;
   readonly key: string | null;
-  /** null: a tombstone. */
+  /** null: a tombstone, or bytes that are no value. */
   readonly value: Value | null;
+  readonly bytes: Uint8Array | null;
+  /** Event time. */
   readonly timestamp: number;
+}
+
+/**
+ * What of the run the model goes by, where more than one thing may happen: it must have happened everywhere then. What became of records whose policy has a budget follows from how long things
+ * took; whether a record that was tried out of turn was late, from the clock as it was then.
+ */
+export interface Seen {
+  /** Whose effects are there. */
+  hasEffects(id: string): boolean;
+  /** Whose results are there, `key@start`. */
+  hasResult(place: string): boolean;
+  /** Whether a letter says that a record missed the window that begins at `start`. */
+  isLate(step: string, id: string, start: number): boolean;
 }
 
 /** The result of a window, or one of its updates. */
@@ -39,7 +54,10 @@ export interface Expected {
   /** By key and start: all updates in order, or the one result. */
   readonly spend: ReadonlyMap<string, readonly ExpectedResult[]>;
   readonly groups: ReadonlyMap<string, readonly ExpectedResult[]>;
+  /** All; the letters of a step that sends none included. */
   readonly late: readonly ExpectedLate[];
+  /** Ids that the sink has to have. */
+  readonly sunk: ReadonlySet<string>;
   /** Ids of records, and `key@start` of results, that are given up. */
   readonly dead: ReadonlySet<string>;
   /** By entity: the ids of its newest observations, of which one must be kept. */
@@ -54,12 +72,14 @@ interface Counted {
   readonly item: Item | null;
   readonly timestamp: number;
   readonly clock: number;
+  readonly isLoose: boolean;
 }
 
 /** Computes it. `events` and `others` hold all partitions, each in the order of positions. */
-export function expectedOf(genes: Genes, world: World, events: readonly LoggedInput[], others: readonly LoggedInput[]): Expected {
+export function expectedOf(genes: Genes, world: World, events: readonly LoggedInput[], others: readonly LoggedInput[], seen: Seen): Expected {
+  const keyless = (genes.policies.source ?? genes.policies.app).then ?? "skip";
   const plain = new Map<string, Map<string, string[]>>();
-  const dead = new Set<string>();
+  const dead = new Set<string>(), sunk = new Set<string>();
   const features = new Map<string, { at: number; ids: Set<string> }>();
   const spending: Counted[] = [], grouping: Counted[] = [];
   const say = (topic: string, record: LoggedInput): void => push(mapOf(plain, topic), record.key ?? "", record.id);
@@ -68,11 +88,12 @@ export function expectedOf(genes: Genes, world: World, events: readonly LoggedIn
   for (const record of events) {
     const { id, key, value, timestamp, partition } = record;
     // Without a key the whole record is left out where a step needs one: its other effects too.
-    if (key === null && genes.window !== null && (value === null || isCounted(value))) continue;
-    if (world.fateOf(id).times === Infinity) {
-      dead.add(id);
-      continue;
-    }
+    const isKeyless = key === null && genes.window !== null && (value === null || isCounted(value));
+    const drawn = isKeyless ? keyless === "skip" ? "skipped" : "dead" : world.outcomeOf(id);
+    const outcome = drawn !== "open" ? drawn : seen.hasEffects(id) ? "processed" : world.givenUp(id);
+    if (outcome === "dead") dead.add(id);
+    if (outcome !== "processed") continue;
+    const isLoose = world.isLoose(id);
     const largest = Math.max(clocks.get(partition) ?? -Infinity, timestamp);
     clocks.set(partition, largest);
     const clock = largest - genes.watermarkDelayMs;
@@ -80,36 +101,44 @@ export function expectedOf(genes: Genes, world: World, events: readonly LoggedIn
     if (genes.merge) say("merged", record);
     if (genes.enrich && (value === null || !world.isSkipped("enrich", id))) say("enriched", record);
     if (genes.window !== null && (value === null || isCounted(value))) {
-      spending.push({ id, key: key!, item: value === null ? null : { id, amount: value.amount }, timestamp, clock });
+      spending.push({ id, key: key!, item: value === null ? null : { id, amount: value.amount }, timestamp, clock, isLoose });
     }
+    // Tombstones pass functions by.
+    if (genes.split) { for (let part = value === null ? 1 : world.partsOf(id); part > 0; part--) say("split", record); }
+    if (genes.sieve && (value === null || world.isSieved(id))) say("sieved", record);
     if (value === null) continue;
-    if (genes.groups !== null) grouping.push({ id, key: value.group, item: { id, amount: value.amount }, timestamp, clock });
+    if (genes.groups !== null) grouping.push({ id, key: value.group, item: { id, amount: value.amount }, timestamp, clock, isLoose });
+    if (genes.sink) sunk.add(id);
     if (genes.branch) say(value.amount > 60 ? "large" : value.amount > 30 ? "middle" : "rest", record);
     if (genes.resolver !== null && isResolved(value)) observe(features, genes.resolver === "key" ? key ?? "nobody" : value.group, value);
   }
   if (genes.merge) { for (const record of others) say("merged", record); }
 
   const late: ExpectedLate[] = [];
-  const spend = genes.window === null ? new Map<string, ExpectedResult[]>() : windowed(genes.window, "spend", spending, late);
-  const groups = genes.groups === null ? new Map<string, ExpectedResult[]>() : windowed(genes.groups, "groups-window", grouping, late);
+  const spend = genes.window === null ? new Map<string, ExpectedResult[]>() : windowed(genes.window, "spend", spending, late, seen);
+  const groups = genes.groups === null ? new Map<string, ExpectedResult[]>() : windowed(genes.groups, "groups-window", grouping, late, seen);
   const isFailing = genes.after && genes.window?.emit === "close";
   for (const [place, [result]] of spend) {
-    if (!isFailing || world.fateOfResult(result!.key, result!.start).times < Infinity) continue;
+    if (!isFailing) continue;
+    const { key, start } = result!;
+    const drawn = world.outcomeOfResult(key, start);
+    const outcome = drawn !== "open" ? drawn : seen.hasResult(place) ? "processed" : world.resultGivenUp();
+    if (outcome === "processed") continue;
     spend.delete(place);
-    dead.add(place);
+    if (outcome === "dead") dead.add(place);
   }
-  return { plain, spend, groups, late, dead, features: new Map([...features].map(([entity, { ids }]) => [entity, ids])) };
+  return { plain, spend, groups, late, sunk, dead, features: new Map([...features].map(([entity, { ids }]) => [entity, ids])) };
 }
 
 /** Windows of a step; what is open at the end, and not said before, is left out. */
-function windowed(window: WindowGenes, step: string, records: readonly Counted[], late: ExpectedLate[]): Map<string, ExpectedResult[]> {
+function windowed(window: WindowGenes, step: string, records: readonly Counted[], late: ExpectedLate[], seen: Seen): Map<string, ExpectedResult[]> {
   const { sizeMs, advanceMs, offsetMs, graceMs, emit } = window;
   const open = new Map<string, ExpectedResult[]>();
-  for (const { id, key, item, timestamp, clock } of records) {
+  for (const { id, key, item, timestamp, clock, isLoose } of records) {
     const missed: number[] = [];
     for (let start = Math.floor((timestamp - offsetMs) / advanceMs) * advanceMs + offsetMs; start > timestamp - sizeMs; start -= advanceMs) {
       const end = start + sizeMs;
-      if (end <= clock - graceMs) {
+      if (isLoose ? seen.isLate(step, id, start) : end <= clock - graceMs) {
         missed.unshift(start);
         continue;
       }

@@ -7,10 +7,11 @@ import { skip } from "../../src/stream/signals.ts";
 import { targetParts } from "../../src/stream/source.ts";
 import type { Topic } from "../../src/stream/topic.ts";
 import { hopping, tumbling, type Window, type Windowed } from "../../src/stream/window.ts";
-import type { Schema } from "../../src/record/schema.ts";
+import type { Schema, SchemaResult } from "../../src/record/schema.ts";
 import type { TopicDefinition } from "../../src/topology/node.ts";
 import type { Genes, WindowGenes } from "./genes.ts";
-import { ATTEMPTS, isCounted, isResolved, type Value, type World } from "./world.ts";
+import { errorsOf } from "./policies.ts";
+import { isCounted, isResolved, type Value, type World } from "./world.ts";
 
 /** What of a value goes into windows. */
 export interface Item {
@@ -36,31 +37,56 @@ export interface Shop {
 }
 
 const NAME = "shop";
+
+/** Of the input: an amount is a number. */
+function schemaOf(isSlow: boolean): Schema<Value> {
+  const judge = (value: unknown): SchemaResult<Value> => {
+    const { amount } = value as Value;
+    return typeof amount === "number" ? { value: value as Value } : { issues: [{ message: "wanted a number", path: ["amount"] }] };
+  };
+  return { "~standard": { version: 1, vendor: "simulation", validate: (value) => isSlow ? Promise.resolve(value).then(judge) : judge(value) } };
+}
+
 const anything: Schema<{ readonly id: string; readonly at: number }> = {
   "~standard": { version: 1, vendor: "simulation", validate: (value) => ({ value: value as { id: string; at: number } }) },
 };
 
 /** Defines the app. */
 export function shopOf(genes: Genes, world: World, host: Runtime): Shop {
-  const app = makeApp(NAME, { errors: { retry: { attempts: ATTEMPTS, backOff: 200, backOffMax: 1_000 } } }, () => Promise.resolve(host));
+  const { policies } = genes;
+  const app = makeApp(NAME, { errors: errorsOf(policies.app) }, () => Promise.resolve(host));
   const topicOptions = {
     key: (value: Value) => value.key as string,
-    timestamp: (value: Value) => value.at,
     retention: "infinity",
     watermarkDelay: genes.watermarkDelayMs,
   } as const;
-  const events: Topic<string, Value> = app.topic("events", { ...topicOptions, partitions: genes.partitions });
-  const others: Topic<string, Value> = app.topic("others", { ...topicOptions, partitions: 1 });
+  const events: Topic<string, Value> = app.topic("events", {
+    ...topicOptions,
+    value: schemaOf(genes.slowSchema),
+    timestamp: ({ id, at }: Value) => world.callNow("timestamp", id, world.fateOf(id), at),
+    partitions: genes.partitions,
+    ...(policies.source === null ? {} : { errors: errorsOf(policies.source) }),
+  });
+  const others: Topic<string, Value> = app.topic("others", { ...topicOptions, timestamp: (value: Value) => value.at, partitions: 1 });
   app.webhook("/events", { topic: events as Topic<string, unknown>, verify: "none", idempotencyKey: ({ body }) => (body as Value).id });
 
-  app.stream(events).map(({ id }) => ({ id })).to("seen");
-  const features = genes.resolver === null ? null : defineResolver(app, events, genes.resolver, world);
+  app.stream(events).map(({ id }) => world.call("first", id, world.fateOf(id), () => ({ id }))).to("seen");
+  const features = genes.resolver === null ? null : defineResolver(app, events, genes.resolver, genes, world);
   if (genes.window !== null) defineWindow(app, events, genes.window, genes, world);
   if (genes.enrich) {
     app.stream(events).map(({ id, amount }) =>
       world.call("enrich", id, world.fateOf(id), () => world.isSkipped("enrich", id) ? skip("left out") : { id, amount: amount * 2 })
     ).to("enriched");
   }
+  if (genes.split) {
+    app.stream(events).flatMap(({ id }) => world.call("split", id, world.fateOf(id), () => Array.from({ length: world.partsOf(id) }, () => ({ id })))).to(
+      "split",
+    );
+  }
+  if (genes.sieve) {
+    app.stream(events).filter(({ id }) => world.call("sieve", id, world.fateOf(id), () => world.isSieved(id))).map(({ id }) => ({ id })).to("sieved");
+  }
+  if (genes.sink) app.stream(events).forEach(({ id }) => world.call("sink", id, world.fateOf(id), () => void world.sunk.add(id)));
   if (genes.groups !== null) {
     app.stream(events).map(({ id, amount, group }) => ({ id, amount, group })).groupBy(({ group }) => group)
       .window(windowOf(genes.groups), { name: "groups-window" }).aggregate({ n: count(), total: sum((item: Item) => item.amount), items: collect<Item>() }).to(
@@ -79,19 +105,29 @@ export function shopOf(genes: Genes, world: World, host: Runtime): Shop {
   return { app, internals, events: targetParts(events).definition, others: targetParts(others).definition, features };
 }
 
-function defineResolver(app: App, events: Topic<string, Value>, by: "key" | "group", world: World): FeatureParts {
+function defineResolver(app: App, events: Topic<string, Value>, by: "key" | "group", { policies }: Genes, world: World): FeatureParts {
   const account = app.features("account", { last: anything });
   app.resolver(
     "last",
-    { source: events, parse: (value) => isResolved(value) ? value : null, output: account },
+    {
+      source: events,
+      parse: (value) => world.call("parse", value.id, world.fateOf(value.id), () => isResolved(value) ? value : null),
+      output: account,
+      ...(policies.resolver === null ? {} : { errors: errorsOf(policies.resolver) }),
+    },
     ({ id, at, key, group }) => world.call("resolve", id, world.fateOf(id), () => account.of(by === "key" ? key ?? "nobody" : group, { last: { id, at } })),
   );
   return featureParts(account);
 }
 
-function defineWindow(app: App, events: Topic<string, Value>, window: WindowGenes, { after }: Genes, world: World): void {
+function defineWindow(app: App, events: Topic<string, Value>, window: WindowGenes, { after, lateTo }: Genes, world: World): void {
+  const late = lateTo === "function" ? ({ id }: Item) => void world.tardy.add(id) : lateTo;
   const results = app.stream(events).filter(isCounted).map(({ id, amount }) => ({ id, amount })).groupByKey()
-    .window(windowOf(window), { emit: window.emit, name: "spend" }).aggregate({ n: count(), total: sum((item: Item) => item.amount), items: collect<Item>() });
+    .window(windowOf(window), { emit: window.emit, late, name: "spend" }).aggregate({
+      n: count(),
+      total: sum((item: Item) => item.amount),
+      items: collect<Item>(),
+    });
   if (!after) {
     results.to("spend");
     return;

@@ -19,7 +19,8 @@ import type { DiskFault, DiskOperation } from "../../src/testing/faulty-disk.ts"
 import { type VirtualRuntime, virtualRuntime } from "../../src/testing/virtual-runtime.ts";
 import { drawGenes, type Genes, type OperationFault } from "./genes.ts";
 import { expectedOf } from "./model.ts";
-import { checkOutputs, must, readInput, readTopic, Violation } from "./outcome.ts";
+import { checkOutputs, must, readInput, readTopic, seenOf, Violation } from "./outcome.ts";
+import { policiesOf } from "./policies.ts";
 import { type Shop, shopOf } from "./shop.ts";
 import { hashText, type Input, START_MS, World } from "./world.ts";
 
@@ -271,6 +272,7 @@ class Simulation {
   #end(how: "power" | "kill"): void {
     this.#say(`ended by ${how}`);
     if (how === "power") this.#committedClocks = new Map(this.#durableClocks);
+    this.#world.undo(how === "power");
     for (const { input } of this.#unanswered.values()) if (input.isWebhook || input.isLast) this.#again.push(input);
     this.#unanswered.clear();
     this.#asking = 0;
@@ -409,8 +411,19 @@ class Simulation {
       return;
     }
     this.#sampleClocks();
+    const { overtried } = this.#world;
+    must(overtried === null, () => overtried!);
     const stopped = life.engine.worker.tasks.find((task) => task.stopped !== null);
-    if (stopped !== undefined) throw new Violation(`task ${stopped.id} stopped: ${messageOf(stopped.stopped)}`);
+    if (stopped !== undefined) {
+      const isByPolicy = policiesOf(this.#genes.policies).some(({ then }) => then === "stop");
+      must(isByPolicy, () => `task ${stopped.id} stopped: ${messageOf(stopped.stopped)}`);
+      // Some time later somebody sees to it.
+      if (!this.#isCalm && this.#random.chance(0.9)) return;
+      this.#count("stopped task");
+      this.#world.mend();
+      await this.#stop(life, `somebody mended what stopped task ${stopped.id}: ${messageOf(stopped.stopped)}`);
+      return;
+    }
     if (life.engine.worker.state === "failed") {
       must(this.#faultsOfLife > 0, () => `the worker failed without any fault: ${messageOf(life.engine.worker.failure)}`);
       await this.#stop(life, `failed: ${messageOf(life.engine.worker.failure)}`);
@@ -489,9 +502,15 @@ class Simulation {
     if (input.isWebhook) await this.#untilAppended(life);
   }
 
-  async #append({ engine, runtime }: Life, { id, topic, value, key, at, isLast }: Input): Promise<Place> {
+  async #append({ engine, runtime }: Life, { id, topic, value, key, at, isLast, bytes }: Input): Promise<Place> {
     const definition = this.#shop[topic];
     const options = { key, timestamp: at, headers: { id } };
+    if (bytes !== null) {
+      // Where a tombstone of its key would lie.
+      const append = await appendOf(runtime, definition, definition.partitions!, undefined, options);
+      const [receipt] = await engine.log.append([{ ...append, records: append.records.map((record) => ({ ...record, value: bytes })) }]);
+      return { topic, partition: receipt!.partition, position: receipt!.position };
+    }
     if (!isLast) {
       const { partition, position } = await engine.send(definition, value ?? undefined, options);
       return { topic, partition, position: position! };
@@ -597,6 +616,7 @@ class Simulation {
 
   #observe(event: ObservedEvent): void {
     const { error } = event as { readonly error?: { readonly code?: string; readonly message?: string } | null };
+    if (event.type === "retryScheduled") this.#world.retried((event.error.cause ?? event.error).message);
     if (error?.code === "INVARIANT") this.#violation ??= new Violation(`an invariant is broken: ${error.message}`);
   }
 
@@ -604,14 +624,23 @@ class Simulation {
   #sampleClocks(): void {
     const { engine: { worker }, ...life } = this.#life!;
     const { commits, failedCommits } = worker.stats;
-    if (failedCommits !== life.failedCommits) this.#clocks = new Map();
+    if (failedCommits !== life.failedCommits) {
+      this.#clocks = new Map();
+      this.#world.undo(false);
+    }
     for (const { id, clock } of worker.tasks) {
       const before = Math.max(this.#clocks.get(id) ?? -Infinity, this.#committedClocks.get(id) ?? -Infinity);
       must(clock.safe >= before, () => `the clock of task ${id} went back from ${before} to ${clock.safe}`);
       this.#clocks.set(id, clock.safe);
     }
-    if (commits !== life.commits) this.#committedClocks = new Map(this.#clocks);
-    if (worker.isDurable) this.#durableClocks = new Map(this.#committedClocks);
+    if (commits !== life.commits) {
+      this.#committedClocks = new Map(this.#clocks);
+      this.#world.committed();
+    }
+    if (worker.isDurable) {
+      this.#durableClocks = new Map(this.#committedClocks);
+      this.#world.durable();
+    }
     Object.assign(this.#life!, { commits, failedCommits });
   }
 
@@ -651,7 +680,7 @@ class Simulation {
   async #checkFeatures({ engine, log }: Life): Promise<void> {
     const { features } = this.#shop;
     if (features === null) return;
-    const expected = expectedOf(this.#genes, this.#world, readInput(log, "events"), []).features;
+    const expected = expectedOf(this.#genes, this.#world, readInput(log, "events"), [], seenOf(log, [])).features;
     for (const [entity, ids] of expected) {
       const outcome = await this.#settled(engine.query(features, entity, features.names, null));
       must(outcome.state === "done", () => `features of ${entity} cannot be asked for`);
@@ -683,6 +712,6 @@ class Simulation {
 
 /** How many records lie in the topics that the app writes. */
 function countsOf(log: Log): string {
-  const topics = ["seen", "spend", "groups", "enriched", "merged", "events-dlq", "events-late"];
+  const topics = ["seen", "spend", "groups", "enriched", "merged", "split", "sieved", "events-dlq", "events-late"];
   return topics.map((topic) => `${topic} ${log.partitionsOf(topic) === null ? 0 : readTopic(log, topic).length}`).join(", ");
 }
