@@ -20,7 +20,7 @@ import { type Worker, Worker as Workers, type WorkerOptions } from "../task/work
 import { describeTopology, mermaidOf } from "../topology/describe.ts";
 import type { TopicDefinition } from "../topology/node.ts";
 import type { Topology } from "../topology/topology.ts";
-import { copyLog } from "./copy-log.ts";
+import { copyLog } from "./backup.ts";
 import { drive } from "./drive.ts";
 import type { LogDriver, OpenLog } from "../log/driver.ts";
 import { measureWorker, TaskGauges } from "./measure.ts";

@@ -1,5 +1,6 @@
 /** The logs that need no server. */
 import { embeddedLog } from "../log/embedded.ts";
+import { restoreEmbedded } from "../log/embedded-restore.ts";
 import type { LogDriver } from "../log/driver.ts";
 import { checkNotMoved } from "../log/move-mark.ts";
 import { memoryLog } from "../log/memory.ts";
@@ -37,6 +38,7 @@ export function embedded(options: EmbeddedOptions = {}): LogDriver {
       }
       return { log, database: null, place };
     },
+    restore: ({ app, runtime, directory }, from) => restoreEmbedded({ runtime, disk: options.disk ?? runtime.disk(directory), group: app }, from),
   };
 }
 

@@ -1,5 +1,6 @@
 /** How a log is chosen and opened: an app holds a driver, and opens it when it starts. */
 import type { ObservedEvent } from "../observe/events.ts";
+import type { Disk } from "../runtime/disk.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Database } from "../sqlite/database.ts";
 import type { Log } from "./log.ts";
@@ -30,6 +31,23 @@ export interface OpenLog {
   readonly place: string;
 }
 
+/** What to restore. */
+export interface RestoreFrom {
+  /** Where the copy lies. */
+  readonly disk: Disk;
+  /** Its name there. */
+  readonly path: string;
+  /** Replaces what lies where it is restored to, and keeps that under another name. Without it that is refused. */
+  readonly force: boolean;
+}
+
+/** What was restored. */
+export interface RestoredLog {
+  readonly bytes: number;
+  /** The name that the former file has now; null: there was none. */
+  readonly replaced: string | null;
+}
+
 /** Where the log is. */
 export interface LogDriver {
   /** Short and stable: `embedded`, `memory`, `kafka`. */
@@ -38,4 +56,6 @@ export interface LogDriver {
   readonly isOneProcess?: true;
   /** @internal */
   open(context: LogDriverContext): Promise<OpenLog>;
+  /** @internal Puts a copy in the place of the log, which nobody has open; not there where others keep the records. */
+  readonly restore?: (context: Omit<LogDriverContext, "report">, from: RestoreFrom) => Promise<RestoredLog>;
 }

@@ -11,29 +11,19 @@ import type { Runtime } from "../runtime/runtime.ts";
 import { openDatabase } from "../sqlite/open.ts";
 import { verifyFile } from "../sqlite/verify.ts";
 import { copyPath } from "./embedded-copy.ts";
-import { LOG_FORMAT } from "./embedded-tables.ts";
+import type { RestoredLog, RestoreFrom } from "./driver.ts";
+import { LOG_FORMAT, LOG_PATH } from "./embedded-tables.ts";
 import { chunksOf, removeQuietly, writeDurably } from "./durable-file.ts";
 
-/** What to restore, and where. */
+/** Where to restore. */
 export interface RestoreOptions {
   readonly runtime: Runtime;
   /** Where the log lies. */
   readonly disk: Disk;
   /** @default "millrace.db" */
   readonly path?: string;
-  /** Where the copy lies. */
-  readonly from: { readonly disk: Disk; readonly path: string };
   /** Whose positions must be in it: a copy of another app is refused. */
   readonly group: string;
-  /** Replaces what lies there, and keeps it under another name. Without it that is refused. */
-  readonly force: boolean;
-}
-
-/** What was done. */
-export interface Restored {
-  readonly bytes: number;
-  /** The name of the former file; null: there was none. */
-  readonly replaced: string | null;
 }
 
 /** The files of one database. The log goes after its file: without it, it is refused, while the file alone would be opened as of an older commit. */
@@ -46,12 +36,12 @@ const noLock: DiskLock = Object.freeze({ release: () => {} });
  * Restores the embedded log of a disk. Rejects with `StoreError` `DISK_LOCKED` while a process has it, with `DefinitionError` `CONFIG_INVALID` when a file lies there and `force` is false or the copy is
  * another app's, with `STORE_CORRUPT` when a page of the copy does not fit, with `STORE_NEWER`, `STORE_FULL` and `DISK_FAILED`. Then nothing has changed.
  */
-export async function restoreEmbedded({ runtime, disk, path = "millrace.db", from, group, force }: RestoreOptions): Promise<Restored> {
+export async function restoreEmbedded({ runtime, disk, path = LOG_PATH, group }: RestoreOptions, from: RestoreFrom): Promise<RestoredLog> {
   const lock = lockFor(disk, path);
   try {
     settleRestore(disk, path);
     const former = SUFFIXES.map((suffix) => path + suffix).filter((name) => disk.exists(name));
-    if (former.length > 0 && !force) {
+    if (former.length > 0 && !from.force) {
       throw new DefinitionError(
         `Cannot restore into "${path}": ${former.join(", ")} ${
           former.length === 1 ? "lies" : "lie"

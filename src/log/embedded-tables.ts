@@ -7,6 +7,9 @@ import type { Database, Statement } from "../sqlite/database.ts";
 import { BatchTable } from "./batch-table.ts";
 import type { Retention } from "./log.ts";
 
+/** The file, unless it is given another name. */
+export const LOG_PATH = "millrace.db";
+
 /** The format of the tables; a file with a higher one is refused. */
 export const LOG_FORMAT = 1;
 

@@ -27,7 +27,7 @@ import { TailCache } from "./embedded-partition.ts";
 import type { EmbeddedPartition, EmbeddedTopic } from "./embedded-partition.ts";
 import { EmbeddedReader } from "./embedded-reader.ts";
 import { settleRestore } from "./embedded-restore.ts";
-import { openTables } from "./embedded-tables.ts";
+import { LOG_PATH, openTables } from "./embedded-tables.ts";
 import type { Tables } from "./embedded-tables.ts";
 import { LogTransaction } from "./embedded-transaction.ts";
 import { broken, closed, failed, fenced, listenerFailed, named, place, quiet, topicUnknown } from "./failure.ts";
@@ -67,7 +67,7 @@ export interface EmbeddedLogOptions {
 }
 
 const NAME = "embedded";
-const defaults = Object.freeze({ path: "millrace.db", appendBytesMax: 64 * 1024 * 1024, tailBytesMax: 8 * 1024 * 1024 });
+const defaults = Object.freeze({ path: LOG_PATH, appendBytesMax: 64 * 1024 * 1024, tailBytesMax: 8 * 1024 * 1024 });
 /** Encoders of appends that are kept for the next ones, and how large one may have become. */
 const ENCODERS_MAX = 16;
 const ENCODER_BYTES_MAX = 1024 * 1024;
