@@ -1,0 +1,158 @@
+/** The app of an errors run: each of its functions fails as the plan says. */
+import * as v from "valibot";
+import { type App, type AppOptions, collect, createApp, type ErrorPolicy, retryLater, skip, sum, terminal, tumbling, type Windowed } from "../../mod.ts";
+import type { Book } from "./book.ts";
+import { ATTEMPTS, type Lane, lanes, PARTITIONS, type Plan, type Step, WINDOW_MS } from "./plan.ts";
+
+/** What the app is made of. */
+export interface ErrorsAppOptions extends AppOptions {
+  readonly name: string;
+  readonly plan: Plan;
+  readonly book: Book;
+  /** Which start of the app this is, from 1 to 255: a record that stopped its task goes through in another one. */
+  readonly life: number;
+}
+
+/** What comes out of a lane. `ids`: of the records in its window so far, or of all of them. */
+export interface Said {
+  readonly n: number;
+  readonly key: string;
+  readonly ids: readonly number[];
+  readonly total: number;
+}
+
+const Event = v.object({ n: v.number(), k: v.string(), at: v.number(), pad: v.optional(v.string()) });
+type Event = v.InferOutput<typeof Event>;
+type Windows = Windowed<string, { readonly total: number; readonly all: readonly { readonly n: number }[] }>;
+
+const retry = { attempts: ATTEMPTS, backOff: 2, backOffMax: 20 } as const;
+const policies: { readonly [L in Lane]: ErrorPolicy } = {
+  key: { retry: { ...retry, blocks: "key" } },
+  partition: { retry: { ...retry, blocks: "partition" } },
+  nothing: { retry: { ...retry, blocks: "nothing" } },
+  skip: { retry, then: "skip" },
+  stop: { retry, then: "stop" },
+  close: { retry },
+};
+
+/** Of so many records one makes handlers wait. */
+const WAITS_ONE_IN = 5;
+
+/** Names of a run's topics. */
+export const topicsOf = {
+  source: (name: string, lane: Lane): string => `${name}-${lane}`,
+  out: (name: string, lane: Lane): string => `${name}-${lane}-out`,
+  dead: (name: string, lane: Lane): string => `${name}-${lane}-dlq`,
+  late: (name: string, lane: Lane): string => `${name}-${lane}-late`,
+  features: (name: string): string => `${name}-seen`,
+} as const;
+
+/** Makes the app. */
+export function errorsApp({ name, plan, book, life, ...options }: ErrorsAppOptions): App {
+  const app = createApp(name, options);
+  const seen = app.features("seen", { n: v.number() });
+
+  /** Fails, or not, when a record (or the result that holds some) meets a step. */
+  const meet = (step: Step, ...numbers: readonly number[]): void => {
+    const failing: string[] = [];
+    let error: Error | null = null;
+    for (const n of numbers) {
+      const fault = n < 0 ? { kind: "none" as const } : plan.fault(n);
+      if (!("step" in fault) || fault.step !== step) continue;
+      if (fault.kind === "stop") {
+        const stoppedIn = book.get("tries", n);
+        if (stoppedIn === 0) book.set("tries", n, life);
+        if (stoppedIn !== 0 && stoppedIn !== life) continue;
+        error = terminal(`${step} stops for record ${n}`);
+      }
+      if (fault.kind !== "stop" && book.add("tries", n) > (fault.kind === "transient" ? fault.times : Infinity)) continue;
+      failing.push(`${fault.kind} ${n}`);
+      if (fault.kind === "terminal") error = terminal(`${step} cannot take record ${n}`);
+      else if (fault.kind === "transient" && n % 3 === 0) error ??= retryLater(3);
+    }
+    if (failing.length > 0) throw error ?? new Error(`${step} failed: ${failing.join(", ")}`);
+  };
+
+  for (const lane of lanes) {
+    const source = app.topic<string, Event>(topicsOf.source(name, lane), {
+      value: Event,
+      timestamp: (event) => {
+        meet("timestamp", event.n);
+        return event.at;
+      },
+      partitions: PARTITIONS,
+      retention: "infinity",
+      errors: policies[lane],
+    });
+    const main = app.stream(source)
+      .groupByKey()
+      .map(({ n, k }) => {
+        meet("map", n);
+        return plan.fault(Math.max(0, n)).kind === "skip" ? skip("asked for") : { n, k };
+      })
+      .filter(({ n }) => {
+        meet("filter", n);
+        return plan.fault(Math.max(0, n)).kind !== "filtered";
+      })
+      .flatMap((event) => {
+        meet("flatMap", event.n);
+        return plan.fault(Math.max(0, event.n)).kind === "flattened" ? [] : [event];
+      })
+      .map((event) => {
+        const fault = plan.fault(Math.max(0, event.n));
+        if (event.n % WAITS_ONE_IN !== 0 && !("step" in fault && fault.step === "wait")) return event;
+        return pause(event.n).then(() => {
+          meet("wait", event.n);
+          return event;
+        });
+      });
+    main.forEach(async ({ n }) => {
+      if (n < 0) return;
+      book.add("sunk", n);
+      if (n % WAITS_ONE_IN === 1) await pause(n);
+      meet("sink", n);
+    });
+    app.resolver(`${lane} resolver`, {
+      source: main,
+      parse: (event) => {
+        meet("parse", event.n);
+        return event.n < 0 ? null : event;
+      },
+      output: seen,
+    }, ({ n, k }) => {
+      meet("resolve", n);
+      return seen.of(k, { n });
+    });
+    const folds = {
+      total: sum<{ n: number; k: string }>(({ n }) => {
+        meet("fold", n);
+        return n;
+      }),
+      all: collect<{ n: number; k: string }>(),
+    };
+    const said = (window: Windows): Said => {
+      const ids = window.value.all.map(({ n }) => n);
+      meet("behind", ...(lane === "close" ? ids : ids.slice(-1)));
+      return { n: ids.at(-1)!, key: window.key, ids, total: window.value.total };
+    };
+    if (lane === "close") main.window(tumbling(WINDOW_MS, { grace: "2s" })).aggregate(folds).map(said).to(topicsOf.out(name, lane));
+    else {
+      main.window(tumbling(WINDOW_MS, { grace: "1h" }), { emit: "update" }).aggregate(folds).map(said)
+        .groupBy((of) => {
+          meet("group", of.n);
+          return of.key;
+        }, { name: lane, partitions: PARTITIONS })
+        .map((of) => {
+          meet("last", of.n);
+          return of;
+        })
+        .to(topicsOf.out(name, lane));
+    }
+  }
+  return app;
+}
+
+/** A turn of the event loop; for some, a while. */
+function pause(n: number): Promise<void> {
+  return n % 50 === 0 ? new Promise((resolve) => setTimeout(resolve, 1)) : Promise.resolve();
+}
