@@ -39,8 +39,10 @@ import type { TopicDefinition } from "../topology/node.ts";
 import { type Topology, TopologyBuilder } from "../topology/topology.ts";
 import { sayAdminPlace } from "./admin-place.ts";
 import { Engine, type EngineOptions } from "./engine.ts";
-import type { LogDriver } from "../log/driver.ts";
+import { openForOperator, type OperatorAccess } from "./operator-access.ts";
+import type { LogDriver, RestoredLog, RestoreFrom } from "../log/driver.ts";
 import type { Guarantee } from "../log/log.ts";
+import { restoreLog } from "./backup.ts";
 import { watchLoop } from "./drive.ts";
 import { embedded } from "./log-driver.ts";
 import { checkShared, directoryOf, portOf, type WorkerPlace } from "./worker-place.ts";
@@ -264,6 +266,10 @@ export interface AppInternals {
   definitions(): Pick<EngineOptions, "topology" | "webhooks" | "directory">;
   /** The driver of a log: the app's own where that is the one, else what the environment says. Throws DefinitionError `CONFIG_INVALID` where there is none of this name. */
   driver(name: string): Promise<LogDriver>;
+  /** Opens its admin pages where no process works on the app, on a directory or its own. Rejects with `DISK_LOCKED` where one does. */
+  openForOperator(directory: string): Promise<OperatorAccess>;
+  /** Puts a copy in the place of its log, in a directory or its own. */
+  restore(directory: string | undefined, from: RestoreFrom): Promise<RestoredLog>;
   /** Sends and queries go to this engine from here on; null: to none. */
   attach(engine: Engine | null): void;
 }
@@ -463,6 +469,14 @@ class MillraceApp implements App {
       open: (overrides) => this.#open(overrides),
       definitions: () => ({ topology: this.#build(), webhooks: this.#webhooks, directory: this.#directory() }),
       driver: (name) => this.#driverNamed(name),
+      openForOperator: async (directory) => {
+        const runtime = await this.#runtime();
+        return await openForOperator({ topology: this.#build(), runtime, driver: await this.#driver(runtime), directory, webhooks: this.#webhooks });
+      },
+      restore: async (directory, from) => {
+        const runtime = await this.#runtime();
+        return await restoreLog(await this.#driver(runtime), { app: this.name, runtime, directory: directory ?? this.#directory() }, from);
+      },
       attach: (engine) => {
         this.#engine = engine;
         this.#opening = engine === null ? null : Promise.resolve(engine);

@@ -40,6 +40,7 @@ export const errorCodes = {
   LOG_BUSY: "The log takes no more for now: try again after the time given.",
   FENCED: "This worker no longer owns the partition: its work was dropped.",
   PARTITION_ABSENT: "The state of a partition is not at this worker: ask the one that owns it, or try again once it is restored here.",
+  ADMIN_FAILED: "A running app could not be asked, or refused what was asked of its admin pages: the message says why and what helps.",
   CONFIG_INVALID: "A setting from the environment or the command line is wrong.",
   RUNTIME_UNSUPPORTED: "This runtime cannot do what was asked: the message names the way round.",
   INVARIANT: "A bug in Millrace: please report it with the message.",

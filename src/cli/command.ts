@@ -32,6 +32,8 @@ export interface CommandOptions<Flags, Positionals extends readonly unknown[], A
   readonly brief: string;
   /** More of it, lines for `--help`. */
   readonly description?: readonly string[];
+  /** What follows the command in the usage line, where it is more than stricli finds out by itself. */
+  readonly usage?: string;
   readonly positional: TypedPositionalParameters<Positionals, ParseContext>;
   readonly flags: FlagParametersForType<Flags, ParseContext>;
   /** What was asked for, of what was typed; an Error says what does not fit together. */
@@ -71,10 +73,14 @@ export function defineCommand<
   Positionals extends readonly unknown[],
   Asked extends CommonArguments,
 >(
-  { brief, description, positional, flags, understand, run }: CommandOptions<Flags, Positionals, Asked>,
+  { brief, description, usage, positional, flags, understand, run }: CommandOptions<Flags, Positionals, Asked>,
 ): CliCommand {
   return buildCommand<Flags, Positionals, ParseContext>({
-    docs: { brief, ...(description === undefined ? {} : { fullDescription: description.join("\n") }) },
+    docs: {
+      brief,
+      ...(description === undefined ? {} : { fullDescription: description.join("\n") }),
+      ...(usage === undefined ? {} : { customUsage: [usage] }),
+    },
     parameters: { positional, flags } as never,
     func(this: ParseContext, typed: Flags, ...positionals: Positionals): Error | void {
       const asked = understand(typed, ...positionals);
@@ -95,7 +101,7 @@ export async function understand(commands: CliGroup, args: readonly string[], ve
     name: "millrace",
     versionInfo: { currentVersion: version },
     scanner: { caseStyle: "allow-kebab-for-camel" },
-    documentation: { caseStyle: "convert-camel-to-kebab", disableAnsiColor: true },
+    documentation: { caseStyle: "convert-camel-to-kebab", disableAnsiColor: true, onlyRequiredInUsageLine: true },
   });
   const out: string[] = [];
   const error: string[] = [];

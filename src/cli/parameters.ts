@@ -24,8 +24,46 @@ export function flag(brief: string): PlainFlag {
   return { kind: "boolean", brief, withNegated: false, default: false };
 }
 
+/** A flag with a value that need not be there. */
+export interface TextFlag<T = string> {
+  readonly kind: "parsed";
+  readonly parse: (text: string) => T;
+  readonly brief: string;
+  readonly placeholder: string;
+  readonly optional: true;
+}
+
+/** Makes a flag with a value that need not be there. */
+export function textFlag<T = string>(brief: string, placeholder: string, parse: (text: string) => T): TextFlag<T> {
+  return { kind: "parsed", parse, brief, placeholder, optional: true };
+}
+
 /** `--debug`. */
 export const debug: PlainFlag = flag("Print stacks of errors");
+
+/** A flag with one of few values, which need not be there. */
+export interface ChoiceFlag<T extends string> {
+  readonly kind: "enum";
+  readonly values: readonly T[];
+  readonly brief: string;
+  readonly optional: true;
+}
+
+/** Makes a flag with one of few values. */
+export function choiceFlag<T extends string>(brief: string, values: readonly T[]): ChoiceFlag<T> {
+  return { kind: "enum", values, brief, optional: true };
+}
+
+/** Arguments of which there may be few or many. */
+export interface TypedArguments {
+  readonly kind: "array";
+  readonly parameter: Positional<string>;
+}
+
+/** All arguments as they were typed, for commands that tell them apart by themselves. */
+export function typedArguments(brief: string, placeholder: string): TypedArguments {
+  return { kind: "array", parameter: { brief, placeholder, parse: (text) => text } };
+}
 
 /** Whole numbers within bounds. */
 export function wholeNumber(min: number, max: number): (text: string) => number {
