@@ -16,6 +16,7 @@ import type { Runtime } from "../runtime/runtime.ts";
 import type { Database } from "../sqlite/database.ts";
 import { RECEIVED_HEADER } from "../feature/resolver.ts";
 import type { Receipt, SendOptions } from "../stream/topic.ts";
+import { ControlDesk } from "../task/control-desk.ts";
 import { type Worker, Worker as Workers, type WorkerOptions } from "../task/worker.ts";
 import { describeTopology, mermaidOf } from "../topology/describe.ts";
 import type { TopicDefinition } from "../topology/node.ts";
@@ -51,6 +52,7 @@ export class Engine {
   readonly place: string;
   /** What did not go through. */
   readonly letters: LetterDesk;
+  readonly control: ControlDesk;
   /** Set when it listens. */
   admin: { readonly token: string | null; readonly isLoopback: boolean } = { token: null, isLoopback: false };
   readonly #options: EngineOptions;
@@ -76,7 +78,9 @@ export class Engine {
     this.log = log;
     this.place = place;
     this.worker = worker;
-    this.letters = new LetterDesk({ topology: options.topology, log, runtime: options.runtime });
+    const { topology, runtime } = options;
+    this.letters = new LetterDesk({ topology, log, runtime });
+    this.control = new ControlDesk({ topology, log, runtime, worker });
     this.#database = database;
     measureWorker(metrics, worker);
     this.#gauges = new TaskGauges(metrics, worker);
@@ -170,7 +174,7 @@ export class Engine {
     const { worker } = this;
     const atWork = worker.tasks.map((task) => ({
       id: task.id,
-      status: task.stopped === null ? "running" : "stopped",
+      status: task.stopped !== null ? "stopped" : task.inputs.some(({ isPaused }) => isPaused) ? "paused" : "running",
       ...(task.stopped === null ? {} : { reason: messageOf(task.stopped) }),
       lag: task.inputs.reduce<number | null>((sum, { lag }) => sum === null || lag === null ? null : sum + lag, 0),
       watermark: Number.isFinite(task.clock.safe) ? task.clock.safe : null,
@@ -204,8 +208,19 @@ export class Engine {
     const waiting = worker.isMoving ? MOVING : base.tasks.some(({ status }) => status === "restoring") ? RESTORING : null;
     const [refused] = worker.refused;
     const stopped = refused === undefined ? null : `task ${refused[0]} does not run here: ${refused[1].message}`;
-    const trouble = this.#away ?? stopped ?? worker.commitTrouble ?? this.#standstill() ?? waiting;
+    const trouble = this.#away ?? stopped ?? worker.commitTrouble ?? this.#standstill() ?? waiting ?? this.#paused();
     return trouble === null ? { ...base, status: "ok", live: true } : { ...base, status: "degraded", reason: trouble, live: true };
+  }
+
+  /** Somebody wanted it so, and may have forgotten. */
+  #paused(): string | null {
+    const [first, ...others] = this.worker.paused;
+    if (first === undefined) return null;
+    const { topic, partition, by, at, reason } = first;
+    const more = others.length === 0 ? "" : `, and ${others.length} more`;
+    return `${topic}/${partition} has been paused by ${by} since ${new Date(at).toISOString()}${
+      reason === null ? "" : ` (${reason})`
+    }${more}: resume it to go on`;
   }
 
   #standstill(): string | null {
@@ -241,6 +256,7 @@ export class Engine {
       topology: () => this.describe(),
       mermaid: () => mermaidOf(this.describe()),
       letters: this.letters,
+      control: this.control,
       copy: (signal) => copyLog(this.log, topology.app, signal),
       get metrics() {
         return engine.metrics;

@@ -2,6 +2,7 @@
 import type { Metrics } from "../observe/metrics.ts";
 import type { Observer } from "../observe/events.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import type { ControlDesk } from "../task/control-desk.ts";
 import type { LetterDesk } from "../letter/letter-desk.ts";
 import type { LogCopy } from "../log/log.ts";
 import type { WebhookDefinition } from "./ingest/webhook.ts";
@@ -95,6 +96,8 @@ export interface HttpHost {
   readonly metrics: Metrics;
   /** Records that did not go through. */
   readonly letters: LetterDesk;
+  /** Partitions, and orders about them. */
+  readonly control: ControlDesk;
   /** Copies log and state as of one commit, while they are worked with. Rejects with `LOG_BUSY` while another copy is open, with `RUNTIME_UNSUPPORTED` where the log is no file of this process. */
   copy(signal: AbortSignal): Promise<LogCopy>;
   /** Read at each request: set when the app listens. */

@@ -37,6 +37,8 @@ export interface Operators {
   /** The topic of the user's that the records of an entrance stem from. */
   originOf(entrance: StepResults | StepInput): string;
   policyOf(step: string): Policy | null;
+  /** The policy of the topic that the records of an entrance stem from. */
+  sourcePolicyOf(entrance: StepResults | StepInput): Policy | null;
   /** Does what event time has made due; false when the budget was used up before. */
   fire(budget: Budget): boolean;
   isDue(): boolean;
@@ -66,7 +68,8 @@ export function buildOperators(task: Task, subTopology: SubTopology, source: Clo
   const pushes = new Map<TopologyNode, Push>();
   const nexts = new Map<string, Push>();
   const results = new Map<string, StepResults>();
-  const origins = new Map<string, string>();
+  /** By entrance: the source that its records stem from. */
+  const sources = new Map<string, TopologyNode>();
   const policies = new Map<string, Policy>();
   const timed = new Map<TopologyNode, TimedOperator>();
   const stepInputs = new Map<StepInput, Push>();
@@ -74,14 +77,14 @@ export function buildOperators(task: Task, subTopology: SubTopology, source: Clo
     const next = fanOut(nodes.filter((other) => other.inputs.includes(node)).map((child) => pushes.get(child)!));
     const { clock, outClock } = cells.get(node)!;
     const ownResults = new StepResults(node.name, outClocks.get(node.name) ?? null, node.name, task.partition);
-    const operator = node.build(new NodeContext(task, node, clock, outClock, next, ownResults, originOf(node)), next);
+    const operator = node.build(new NodeContext(task, node, clock, outClock, next, ownResults, originOf(sourceOf(node))), next);
     pushes.set(node, operator.push);
     nexts.set(ownResults.id, next);
-    origins.set(ownResults.id, originOf(node));
+    sources.set(ownResults.id, sourceOf(node));
     if (node.reads === null) {
       const input = new StepInput(node.name);
       stepInputs.set(input, operator.push);
-      origins.set(input.id, originOf(node));
+      sources.set(input.id, sourceOf(node));
     }
     if (node.policy !== null && node.reads === null) policies.set(node.name, node.policy);
     if (operator.timed !== undefined) {
@@ -107,8 +110,9 @@ export function buildOperators(task: Task, subTopology: SubTopology, source: Clo
     resume: (entrance) => nexts.get(entrance.id)!,
     stepInputs: [...stepInputs.keys()],
     into: (input) => stepInputs.get(input)!,
-    originOf: (entrance) => origins.get(entrance.id)!,
+    originOf: (entrance) => originOf(sources.get(entrance.id)!),
     policyOf: (step) => policies.get(step) ?? null,
+    sourcePolicyOf: (entrance) => sources.get(entrance.id)!.policy,
     fire: (budget) => {
       for (const step of steps) if (!step.advance(budget)) return false;
       return true;
@@ -253,9 +257,14 @@ function fanOut(children: readonly Push[]): Push {
   };
 }
 
-/** The topic of the user's that a step's records stem from: that of its first source. */
-function originOf(node: TopologyNode): string {
+/** The source that a step's records stem from: the first, where there are several. */
+function sourceOf(node: TopologyNode): TopologyNode {
   let at = node;
   while (at.inputs.length > 0) at = at.inputs[0]!;
-  return at.reads?.origin ?? at.name;
+  return at;
+}
+
+/** The topic of the user's that it stands for. */
+function originOf(source: TopologyNode): string {
+  return source.reads?.origin ?? source.name;
 }

@@ -64,7 +64,8 @@ export class Outcomes {
   judge(unit: Unit, error: unknown, step: string): Verdict {
     const { runtime, operators, policy } = this.#options;
     const { entrance } = unit;
-    const own = operators.policyOf(step) ?? (entrance instanceof Input ? entrance.topic.policy : null) ?? policy;
+    const source = entrance instanceof Input ? entrance.topic.policy : operators.sourcePolicyOf(entrance as StepResults | StepInput);
+    const own = operators.policyOf(step) ?? source ?? policy;
     return judge(error, { attempts: unit.attempts, ageMs: runtime.now() - unit.arrivedAt }, own, () => this.#random());
   }
 

@@ -20,7 +20,7 @@ import { InputClock } from "./input-clock.ts";
 import { Outputs } from "./outputs.ts";
 import { formerNames } from "./pending.ts";
 import { defaultPolicy } from "./policy.ts";
-import { Controls } from "./controls.ts";
+import { Controls, type NumberedCommand } from "./controls.ts";
 import { auditTopic, letterTopic, retryTopic } from "./letter-topics.ts";
 import type { OutcomeTopics } from "./outcomes.ts";
 import { retryTopicName } from "./own-topics.ts";
@@ -104,6 +104,11 @@ export class Worker {
   readonly #controls: Controls;
   /** Up to where the topic of controls was known when a task was built: what is behind it concerns the task. */
   readonly #builtAt = new WeakMap<Task, number>();
+  /** What lies below this position of the topic of controls is done here. */
+  #orderedTo = 0;
+  #restarting: Promise<void> = Promise.resolve();
+  /** Orders may have come that tasks have not been told. */
+  #hasNewOrders = false;
   #outputs: Outputs;
   #tasks: Task[] = [];
   #membership: Membership | null = null;
@@ -248,7 +253,7 @@ export class Worker {
     const started = this.#runtime.monotonic();
     if (started < this.#notBefore) return { idle: true, nextWakeAt: this.#notBefore };
     try {
-      if (this.#controls.poll()) this.#applyOrders();
+      if (this.#controls.poll() || this.#hasNewOrders) this.#applyOrders();
       if (this.#isRevoking) return { idle: true, nextWakeAt: Infinity };
       if (this.#commitDeadline !== null || this.#isDraining) this.#resumeOnly();
       else this.#work(started);
@@ -457,6 +462,7 @@ export class Worker {
     if (missing.length === 0) return;
     // A partition that is paused must not begin.
     await this.#controls.catchUp();
+    this.#hasNewOrders = true;
     const partitions = missing.flatMap(({ sub, partition }) => this.#inputsOf(sub, partition));
     const committed = new Map((await this.#log.committed(this.#topology.app, partitions)).map((at) => [placeOf(at), at.position]));
     // Only now: the ends of changelogs must cover what those positions stand for.
@@ -608,12 +614,36 @@ export class Worker {
 
   // ── Orders ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Who paused the inputs of a task, and why. */
-  pausedBy(at: TopicPartition): { readonly at: number; readonly by: string; readonly reason: string | null } | null {
-    return this.#controls.paused(at);
+  /** The partitions here that operators have paused. */
+  get paused(): readonly NumberedCommand[] {
+    return this.#tasks.flatMap((task) => task.inputs.flatMap(({ topic, partition }) => this.#controls.paused({ topic: topic.name, partition }) ?? []));
+  }
+
+  /** How the task of a partition is here: `running`, `stopped`, `restoring`, or `elsewhere`; and why. */
+  statusOf(at: TopicPartition): { readonly status: string; readonly reason: string | null } {
+    const task = this.#tasks.find(({ inputs }) => inputs.some(({ topic, partition }) => topic.name === at.topic && partition === at.partition));
+    if (task === undefined) return { status: this.whereIs(at), reason: null };
+    return task.stopped === null ? { status: "running", reason: null } : { status: "stopped", reason: messageOf(task.stopped) };
+  }
+
+  /** Fulfils with true once the orders up to this id, a position of the topic of controls, are done here and committed; with false when they are not within a time, or the commit fails. */
+  async whenOrdered(id: number, withinMs: number): Promise<boolean> {
+    const deadline = this.#runtime.monotonic() + withinMs;
+    while (this.#orderedTo <= id) {
+      if (this.#state === "failed" || this.#state === "stopped" || this.#runtime.monotonic() >= deadline) return false;
+      await this.#wokenOrAt(deadline);
+    }
+    try {
+      await this.#restarting;
+      await this.commit();
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   #applyOrders(): void {
+    this.#hasNewOrders = false;
     const restarted: Task[] = [];
     for (const task of this.#tasks) {
       task.applyOrders();
@@ -623,7 +653,10 @@ export class Worker {
       });
       if (isRestarted) restarted.push(task);
     }
-    if (restarted.length > 0) void this.#restart(restarted);
+    if (restarted.length > 0) this.#restarting = this.#restart(restarted);
+    if (this.#orderedTo === this.#controls.position) return;
+    this.#orderedTo = this.#controls.position;
+    this.#wake();
   }
 
   /** Commits, and builds these tasks again from what is committed; the others go on. */

@@ -1,9 +1,10 @@
-/** The admin pages: health, topology, metrics, which only read; and letters. */
+/** The admin pages: health, topology, metrics, which only read; letters, partitions and backups. */
 import { PROMETHEUS_CONTENT_TYPE, prometheusText } from "../../observe/prometheus.ts";
 import type { HealthReport, HttpHost } from "../host.ts";
 import { jsonResponse, textResponse } from "../problem.ts";
 import type { Call, Route } from "../router.ts";
 import { backupRoutes } from "./backup-routes.ts";
+import { controlRoutes } from "./control-routes.ts";
 import type { Guard } from "./guard.ts";
 import { lettersRoutes } from "./letters-routes.ts";
 
@@ -28,6 +29,7 @@ export function adminRoutes(host: HttpHost, guard: Guard): readonly Route[] {
     ),
     page("/metrics", () => textResponse(prometheusText(host.metrics), PROMETHEUS_CONTENT_TYPE)),
     ...lettersRoutes(host, guard),
+    ...controlRoutes(host, guard),
     ...backupRoutes(host, guard),
   ];
 }

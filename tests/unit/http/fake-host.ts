@@ -2,6 +2,7 @@
 import { StreamError } from "../../../src/base/errors.ts";
 import { hostRuntime } from "../../../adapters/host/host.ts";
 import type { AcceptedRequest, AppendResult, FeatureQuery, HealthReport, HttpHost } from "../../../src/http/host.ts";
+import { ControlDesk } from "../../../src/task/control-desk.ts";
 import { LetterDesk } from "../../../src/letter/letter-desk.ts";
 import { memoryLog } from "../../../src/log/memory.ts";
 import { defineWebhook, type HeaderRecord, type QueryValues, type WebhookDefinition, type WebhookOptions } from "../../../src/http/ingest/webhook.ts";
@@ -87,6 +88,7 @@ export function fakeHost({ webhooks = [], env = {}, ...replaced }: FakeHostOptio
     mermaid: () => "flowchart LR",
     metrics: new Metrics(),
     letters: new LetterDesk({ topology: { app: "shop", topics: [], subTopologies: [] }, log: memoryLog(runtime), runtime }),
+    control: new ControlDesk({ topology: { app: "shop", topics: [], subTopologies: [] }, log: memoryLog(runtime), runtime, worker: null }),
     copy: async () => {
       throw new StreamError("RUNTIME_UNSUPPORTED", "user", "Cannot back up a fake");
     },

@@ -285,3 +285,36 @@ describe("a letter that is put back", () => {
     expect(numbers(stand)).toEqual([2, 2]);
   });
 });
+
+test("the policy of a source holds for what windows behind it give, too", async () => {
+  const app = createApp("t");
+  const input = app.topic<string, In>("in", { timestamp: (value) => value.at, key: (value) => value.k, errors: { retry: false, then: "skip" } });
+  app.stream(input).groupByKey().window(tumbling("1m")).aggregate({ n: count() }).map(() => {
+    throw new Error("no");
+  });
+  await using stand = await open(app);
+  await input.send({ k: "a", v: 1, at: START });
+  await input.send({ k: "a", v: 2, at: START + 60_000 });
+  await stand.drain();
+  expect([...stand.engine.worker.stats.skipped]).toEqual([["failed", 1]]);
+  expect(recordsOf(stand.log, "in-dlq")).toEqual([]);
+});
+
+test("a record that fails before its timestamp is known is judged by the clock of its turn", async () => {
+  const app = createApp("t", { errors: { retry: { attempts: 3, backOff: "10s", backOffMax: "10s" } } });
+  let left = 1;
+  const timestamp = ({ k, at }: In): number => {
+    if (k === "a" && left-- > 0) throw new Error("not yet");
+    return at;
+  };
+  const input = app.topic<string, In>("in", { timestamp, key: (value) => value.k });
+  app.stream(input).groupByKey().window(tumbling("1m")).aggregate({ n: count() }).to("out");
+  await using stand = await open(app);
+  await input.send({ k: "b", v: 1, at: START });
+  left = 1;
+  await stand.append("in", [{ key: "a", value: JSON.stringify({ k: "a", v: 1, at: START }) }]);
+  await input.send({ k: "b", v: 1, at: START + 120_000 });
+  await run(stand, 20_000);
+  expect(recordsOf(stand.log, "in-late")).toEqual([]);
+  expect(recordsOf(stand.log, "out").map(({ key }) => key).sort()).toEqual(["a", "b"]);
+});
