@@ -44,7 +44,7 @@ export function editCommand(word: LetterWord): CliCommand {
       "`export default (value, letter) => newValue`, which is run here; what it gives undefined for stays as it is. Selected by what they have in common, open letters are meant.",
       "New values are checked by the schema of their topic, and all of a request before the first is written. The letters keep what they held; `show` has both.",
     ],
-    usage: `<app.ts> <source> ${SELECTION} --value <json> | --set <path=json>... | --with <module> [--dry-run]`,
+    usage: `<app.ts> <source> ${SELECTION} (--value <json> | --set <path=json>... | --with <module>) [--dry-run]`,
     positional: typedArguments("The module with the app, then source and ids", "app.ts source id"),
     flags: {
       ...operatorFlags,

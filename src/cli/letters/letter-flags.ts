@@ -50,7 +50,7 @@ export interface LetterChoice {
 }
 
 /** How the selection is typed. */
-export const SELECTION = "<id>... | --fingerprint <digits> | --step <name> | --since <moment> | --until <moment> | --all";
+export const SELECTION = "(<id>... | --fingerprint <digits> | --step <name> | --since <moment> | --until <moment> | --all)";
 
 /** Source and letters of a command. `verb` says it in what is wrong. */
 export function understandChoice(

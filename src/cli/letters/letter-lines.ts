@@ -20,11 +20,12 @@ const sourceColumns: readonly Column<LetterCounts>[] = [
   { name: "topic", of: ({ topic }) => topic },
 ];
 
-/** Each source with how many letters it has. */
+/** Each source that has letters, with how many. */
 export function sourceLines({ kind, word }: LetterWord, sources: readonly LetterCounts[], command: CommandText): readonly string[] {
-  if (sources.every(({ open, queued, replayed, purged }) => open + queued + replayed + purged === 0)) return [`There are no ${kind} letters.`];
-  const hint = sources.some(({ open }) => open > 0) ? [`What failed how: ${command(`${word} list`, "<source>")}`] : [];
-  return [...tableLines(sourceColumns, sources), ...hint];
+  const some = sources.filter(({ open, queued, replayed, purged }) => open + queued + replayed + purged > 0);
+  if (some.length === 0) return [`There are no ${kind} letters.`];
+  const hint = some.some(({ open }) => open > 0) ? [`What failed how: ${command(`${word} list`, "<source>")}`] : [];
+  return [...tableLines(sourceColumns, some), ...hint];
 }
 
 const groupColumns: readonly Column<LetterGroup>[] = [
