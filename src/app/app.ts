@@ -80,6 +80,11 @@ export interface RunOptions {
   readonly observer?: Observer;
   /** Told once everything stands. @default a line is printed */
   readonly onStart?: (started: Started) => void;
+  /**
+   * Runs what workers of the app that run, or ran last, do not agree with: after all of them were stopped, and once. Makes a difference on logs that processes share.
+   * @default false: refused with `TOPOLOGY_INCOMPATIBLE`
+   */
+  readonly acceptChange?: boolean;
   /** Which of several processes this is. @default the only one */
   readonly worker?: WorkerPlace;
   /** Calls `tick` about every `everyMs` from within the loop that does the work, once everything stands: whoever misses it knows that the app is stuck. */
@@ -410,7 +415,7 @@ class MillraceApp implements App {
     this.#observer = observer;
     const driver = checkShared(worker, this.name, await this.#driver(runtime));
     const directory = directoryOf(worker, options.directory ?? this.#directory());
-    const engine = await this.#started({ driver, directory });
+    const engine = await this.#started({ driver, directory, ...(options.acceptChange === true ? { worker: { acceptsChange: true } } : {}) });
     engine.admin = { token, isLoopback: isLoopbackHost(host) };
     const stop = (): void => void this.stop().catch(() => {});
     const offSignal = runtime.capabilities.hasProcess ? runtime.onSignal(stop) : () => {};
@@ -550,7 +555,7 @@ class MillraceApp implements App {
     });
   }
 
-  async #started(overrides: Partial<Pick<EngineOptions, "driver" | "directory">> = {}): Promise<Engine> {
+  async #started(overrides: Partial<Pick<EngineOptions, "driver" | "directory" | "worker">> = {}): Promise<Engine> {
     if (this.#opening === null) {
       const opening = this.#open(overrides);
       this.#opening = opening;

@@ -28,6 +28,7 @@ export const errorCodes = {
   STORE_CORRUPT: "A page of a state file fails its checksum: restore the file from a backup or remove it.",
   STORE_NEWER: "State was written by a newer version: upgrade, or use another directory.",
   STORE_INCOMPATIBLE: "The stores of the topology changed incompatibly: rename the step or migrate the store.",
+  TOPOLOGY_INCOMPATIBLE: "This version of the app cannot run beside its workers that run: the message says why; stop them, then start it with acceptChange.",
   STORE_FULL: "State cannot grow: the disk or the memory is full.",
   SQLITE_FAILED: "SQLite refused a statement: see the message.",
   LOG_APPEND_REJECTED: "The log did not take records.",

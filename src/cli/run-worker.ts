@@ -84,6 +84,7 @@ async function run(asked: RunArguments, runtime: Runtime, load: (file: string) =
     ...(asked.host === undefined ? {} : { host: asked.host }),
     ...(asked.directory === undefined ? {} : { directory: asked.directory }),
     ...(token === null ? {} : { token }),
+    ...(asked.acceptChange ? { acceptChange: true } : {}),
   };
   await app.run(options);
   if (!asked.json && !asked.quiet) runtime.print(`"${app.name}" has stopped; what was done is committed`);

@@ -129,6 +129,7 @@ export function defineFeatures<const N extends string, F extends FeatureShape, K
   const topic = builder.topic({
     ...made,
     value: { encode: (row) => packValue(rowValues(row as FeatureRow<string, unknown, object>, kept.version)), decode: unpackValue },
+    ...(kept.version === 1 ? {} : { form: `v${kept.version}` }),
   });
   const source = builder.source(topic);
   builder.add({

@@ -20,6 +20,7 @@ import { InputClock } from "./input-clock.ts";
 import { Outputs } from "./outputs.ts";
 import { formerNames } from "./pending.ts";
 import { defaultPolicy } from "./policy.ts";
+import { checkChange } from "./change-check.ts";
 import { Controls, type NumberedCommand } from "./controls.ts";
 import { auditTopic, letterTopic, retryTopic } from "./letter-topics.ts";
 import type { OutcomeTopics } from "./outcomes.ts";
@@ -56,6 +57,8 @@ export interface WorkerOptions {
   readonly guarantee?: Guarantee;
   /** State is said in changelogs, from which it comes back wherever its task runs next. @default where the log is durable and does not hold state */
   readonly hasChangelogs?: boolean;
+  /** Starts beside workers that do otherwise: they were stopped. @default false: refused with `TOPOLOGY_INCOMPATIBLE` */
+  readonly acceptsChange?: boolean;
   /** For topics that don't say; null: off. */
   readonly idleTimeoutMs?: number | null;
   /** Between two clock-only records to one partition. @default 1,000 */
@@ -173,6 +176,7 @@ export class Worker {
     const { log, topology } = options;
     const specs = topicSpecs({ topology, log, hasChangelogs: hasChangelogs(options) });
     await log.ensureTopics(specs);
+    if (hasChangelogs(options)) await checkChange({ log, runtime: options.runtime, topology, isAccepted: options.acceptsChange === true });
     const worker = new Worker(options, new Map(specs.map(({ name, partitions }) => [name, partitions])));
     await worker.#join();
     return worker;

@@ -49,6 +49,8 @@ export interface TopicDefinition {
   readonly idleTimeoutMs: number | null;
   readonly negativeTimestamps: boolean;
   readonly policy: Policy | null;
+  /** What lies in it, where that may change: workers that know another must not run at the same time. */
+  readonly form?: string;
   /** Its records carry their writers' clocks. */
   readonly carriesClock: boolean;
   /** Its records' times are in their headers: see `TopicSpec`. */

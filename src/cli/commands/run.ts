@@ -21,6 +21,8 @@ export interface RunArguments {
   readonly json: boolean;
   readonly quiet: boolean;
   readonly debug: boolean;
+  /** Whatever workers that run do not agree with: they were stopped. */
+  readonly acceptChange: boolean;
   /** How many processes; 1 has the directory and the port for itself. */
   readonly workers: number;
   /** By a parent that starts workers again; false: the app runs in the process itself. */
@@ -39,6 +41,7 @@ interface Flags {
   readonly json: boolean;
   readonly quiet: boolean;
   readonly debug: boolean;
+  readonly acceptChange: boolean;
   readonly workers: number;
   readonly supervise: boolean;
   readonly stuckAfter: number;
@@ -82,15 +85,16 @@ export const runCommand: CliCommand = defineCommand<Flags, [string], RunArgument
       placeholder: "time",
       default: "20s",
     },
+    acceptChange: flag("Start what the workers that ran last could not run beside: once, after all of them were stopped"),
     json: flag("Print JSON lines"),
     quiet: flag("Print warnings and errors only"),
     debug,
   },
-  understand: ({ port, host, tokenEnv, dir, json, quiet, debug, workers, supervise, stuckAfter, stopWithin }, file) => {
+  understand: ({ port, host, tokenEnv, dir, json, quiet, debug, acceptChange, workers, supervise, stuckAfter, stopWithin }, file) => {
     const fault = checkVariable("token-env", tokenEnv);
     if (fault !== null) return fault;
     if (workers > 1 && !supervise) return new Error(`Cannot run ${workers} workers with --no-supervise: in this process there is one`);
-    const own = { file, port, host, tokenEnv, directory: dir, json, quiet, debug };
+    const own = { file, port, host, tokenEnv, directory: dir, json, quiet, debug, acceptChange };
     return { ...own, workers, isSupervised: supervise, stuckAfterMs: stuckAfter, stopWithinMs: stopWithin };
   },
   run: async (asked, { runtime, load, program, args, supervised }) => {

@@ -45,7 +45,7 @@ function second(asked: unknown[] = []): Version {
 }
 
 async function start({ app }: Version, driver: LogDriver): Promise<Stand> {
-  const stand = await open(app, { runtime, driver });
+  const stand = await open(app, { runtime, driver, worker: { acceptsChange: true } });
   await stand.engine.worker.whenBuilt();
   return stand;
 }
@@ -96,7 +96,7 @@ describe("F31 features are migrated", () => {
       await observe(stand, "30", START);
       await end(stand);
 
-      const back = await open(first().app, { runtime, driver }).catch((error: unknown) => error as Error);
+      const back = await open(first().app, { runtime, driver, worker: { acceptsChange: true } }).catch((error: unknown) => error as Error);
       const refused = back instanceof Error ? back : await back.engine.worker.whenBuilt().then(() => back.engine.worker.refused.get("t-person/0"));
 
       expect(refused).toMatchObject({ code: "STORE_NEWER" });

@@ -101,9 +101,8 @@ export interface Rig extends LogDriver {
   closeDisk(): void;
 }
 
-/** A new one. */
-export function rigOn(runtime: VirtualRuntime): Rig {
-  const log = new DurableLog(memoryLog(runtime));
+/** A new one; on the log of another it is a further worker's. */
+export function rigOn(runtime: VirtualRuntime, log: DurableLog = new DurableLog(memoryLog(runtime))): Rig {
   let database: Database | null = null;
   return {
     "~log": "memory",

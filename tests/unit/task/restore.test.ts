@@ -17,9 +17,9 @@ function counting(): App {
   return app;
 }
 
-/** Starts an app, and does not wait for its tasks. */
+/** Starts an app, and does not wait for its tasks. Nobody runs beside it: a change is accepted. */
 async function started(driver: Rig, app: App = counting()): Promise<Stand> {
-  return await open(app, { runtime, driver });
+  return await open(app, { runtime, driver, worker: { acceptsChange: true } });
 }
 
 async function built(driver: Rig, app?: App): Promise<Stand> {

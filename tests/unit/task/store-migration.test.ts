@@ -39,7 +39,7 @@ const places: readonly Place[] = [
 ];
 
 async function start(driver: LogDriver, step: Step): Promise<Stand> {
-  const stand = await open(version(step), { runtime, driver });
+  const stand = await open(version(step), { runtime, driver, worker: { acceptsChange: true } });
   await stand.engine.worker.whenBuilt();
   return stand;
 }
@@ -58,7 +58,7 @@ async function add(stand: Stand, ...values: readonly (number | readonly [key: st
 
 /** What an attempt to start it is refused with. */
 async function refusal(driver: LogDriver, step: Step): Promise<{ readonly code?: string; readonly message: string }> {
-  const stand = await open(version(step), { runtime, driver }).catch((error: unknown) => error as Error);
+  const stand = await open(version(step), { runtime, driver, worker: { acceptsChange: true } }).catch((error: unknown) => error as Error);
   if (stand instanceof Error) return stand;
   const failure = await stand.engine.worker.whenBuilt().then(() => new Error("it started"), (error: unknown) => error as Error);
   const refused = [...stand.engine.worker.refused.values()][0];
