@@ -26,7 +26,7 @@ export interface LetterHost {
 /** Is shown a letter; keeps nothing of the cursor. Giving false ends it, a promise is waited for. */
 export type LetterVisit = (cursor: RecordCursor, status: LetterStatus) => false | void | Promise<void>;
 
-/** Shows the letters of a box in order, from `start` on, up to its end at the call. Rejects as `walk` does. */
+/** Shows the letters of a box in order, from `start` on, up to `end` or what its end is at the call: what is tried again and fails again lies behind it. Rejects as `walk` does. */
 export async function eachLetter(host: LetterHost, box: LetterBoxName, start: number, visit: LetterVisit, end: number = Infinity): Promise<void> {
   const topic = letterTopicName(box);
   const whole = await spanOf(host, topic);

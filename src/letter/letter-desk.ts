@@ -22,7 +22,6 @@ import { type AuditView, auditViewOf, type LetterCounts, type LetterGroup, type 
 import { appendChanges, letterId, ReplayOrders } from "./order-book.ts";
 import { type Entrances, entrancesOf, type ReplayTime, unfitBecause } from "./replay.ts";
 import { checkSelection, fits, type LetterFilter, type Selection } from "./selection.ts";
-import { spanOf } from "./topic-walk.ts";
 
 /** Which letters are listed. */
 export interface LetterQuery extends LetterFilter {
@@ -250,16 +249,14 @@ export class LetterDesk {
     checkSelection(selection);
     const ids = selection.ids === undefined ? null : new Set(selection.ids);
     if (ids !== null) this.#checkAllFound(box, ids, await this.#positions(box, ids));
-    // What is tried again and fails again becomes a letter behind this end.
-    const { start, end } = await spanOf(this.#host, letterTopicName(box));
     if (!dryRun) await this.#ensureTopics();
     let selected = 0;
-    const [first, last] = ids === null ? [start, end] : rangeOf(ids);
+    const [first, last] = ids === null ? [0, Infinity] : rangeOf(ids);
     await eachLetter(this.#host, box, first, (cursor, status) => {
       if (ids === null ? status.isPurged || !fits(selection, cursor) : !ids.has(cursor.position)) return;
       selected++;
       return visit(cursor, status);
-    }, Math.min(end, last));
+    }, last);
     return selected;
   }
 
@@ -292,7 +289,7 @@ export class LetterDesk {
     const { app, log } = this.#host;
     if (log.partitionsOf(retryTopicName(app)) !== null && log.partitionsOf(auditTopicName(app)) !== null) return;
     const counts = partitionCounts(this.#topology, (topic) => log.partitionsOf(topic));
-    const widest = Math.max(1, ...[...this.#entrances.topics].map((name) => counts.get(name) ?? 1));
+    const widest = Math.max(1, ...counts.values());
     await log.ensureTopics(ownTopics(app, log.partitionsOf(retryTopicName(app)) ?? widest));
   }
 

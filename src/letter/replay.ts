@@ -1,5 +1,4 @@
 /** From a letter to the record that has it tried again. */
-import { assert } from "../base/assert.ts";
 import type { NewRecord } from "../record/record.ts";
 import { type RetryNote, retryRecord } from "../task/retry-topic.ts";
 import type { Topology } from "../topology/topology.ts";
@@ -49,11 +48,10 @@ export interface ReplayOptions {
 /** What goes to the topic of retries for a letter that is fit. */
 export function replayRecord(letter: Letter, { run, value, at, now }: ReplayOptions): { readonly note: RetryNote; readonly record: NewRecord } {
   const { id, place, timestamp, stepKey } = letter;
-  assert(place.partition >= 0, "letters lie on partitions");
   const note: RetryNote = {
     entrance: entranceOf(letter),
     partition: place.partition,
-    position: place.topic.startsWith("step:") ? -1 : place.position,
+    position: place.position,
     timestamp: at === "now" ? now : timestamp,
     key: stepKey ?? null,
     attempts: 0,
