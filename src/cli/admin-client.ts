@@ -23,6 +23,8 @@ interface Problem {
 }
 
 const ANSWER_WITHIN_MS = 60_000;
+/** What is downloaded has to be made first. */
+const DOWNLOAD_WITHIN_MS = 300_000;
 
 /** What a query string is made of; undefined is left out. */
 export type Query = Readonly<Record<string, string | number | undefined>>;
@@ -54,29 +56,55 @@ export class AdminClient {
    * us in, or failed. `accepts`: statuses beside those of success whose answers are taken.
    */
   async request<Answer>(method: "GET" | "POST", path: string, body?: unknown, accepts: readonly number[] = []): Promise<Answer> {
+    const { response, text } = await this.#send(
+      { method, path, body, withinMs: ANSWER_WITHIN_MS },
+      async (response) => ({ response, text: await response.text() }),
+    );
+    const answer = jsonOf(text);
+    if ((response.ok || accepts.includes(response.status)) && answer !== undefined) return answer as Answer;
+    throw this.#refused(response.status, answer as Problem | null | undefined);
+  }
+
+  /** Has something done whose answer is a stream of bytes. Rejects like `request`. The stream fails with an ExternalError `ADMIN_FAILED` when it is broken off. */
+  async download(path: string, body: unknown): Promise<AsyncIterable<Uint8Array>> {
+    const response = await this.#send({ method: "POST", path, body, withinMs: DOWNLOAD_WITHIN_MS }, async (response) => response);
+    if (response.ok && response.body !== null) return this.#whole(response.body);
+    throw this.#refused(response.status, jsonOf(await response.text()) as Problem | null | undefined);
+  }
+
+  async *#whole(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+    const reader = body.getReader();
+    try {
+      for (let next = await reader.read(); !next.done; next = await reader.read()) yield next.value;
+    } catch (cause) {
+      throw new ExternalError("ADMIN_FAILED", `The app at ${this.where} broke off in the middle of its answer. Is it still running?`, { cause });
+    } finally {
+      await reader.cancel().catch(() => undefined);
+    }
+  }
+
+  /** Rejects when nothing comes within a time. */
+  async #send<T>(
+    { method, path, body, withinMs }: { readonly method: "GET" | "POST"; readonly path: string; readonly body: unknown; readonly withinMs: number },
+    read: (response: Response) => Promise<T>,
+  ): Promise<T> {
     const { url, token, operator, fetch, runtime } = this.#options;
     const abort = new AbortController();
-    const timer = runtime.setTimer(() => abort.abort(), ANSWER_WITHIN_MS);
+    const timer = runtime.setTimer(() => abort.abort(), withinMs);
     const headers: Record<string, string> = { accept: "application/json", "x-millrace-operator": encodeURIComponent(operator) };
     if (token !== null) headers["authorization"] = `Bearer ${token}`;
     if (body !== undefined) headers["content-type"] = "application/json";
-    let response: Response;
-    let text: string;
     try {
       const asked = { method, headers, signal: abort.signal, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
-      response = await fetch(new Request(`${url}${path}`, asked));
-      text = await response.text();
+      return await read(await fetch(new Request(`${url}${path}`, asked)));
     } catch (cause) {
-      const why = abort.signal.aborted ? `it has not answered within ${ANSWER_WITHIN_MS / 1_000} s` : "nothing answers there";
+      const why = abort.signal.aborted ? `it has not answered within ${withinMs / 1_000} s` : "nothing answers there";
       throw new ExternalError("ADMIN_FAILED", `Cannot ask the app at ${this.where}: ${why}. Is it running, and is that its address? --url names another`, {
         cause,
       });
     } finally {
       timer.cancel();
     }
-    const answer = jsonOf(text);
-    if ((response.ok || accepts.includes(response.status)) && answer !== undefined) return answer as Answer;
-    throw this.#refused(response.status, answer as Problem | null | undefined);
   }
 
   #refused(status: number, problem: Problem | null | undefined): Error {

@@ -34,7 +34,9 @@ export function backupRoutes(host: HttpHost, guard: Guard): readonly Route[] {
       } catch (error) {
         const problem = problemOf(error);
         if (problem === null) throw error;
-        if (problem.status === 503) host.log({ type: "requestFailed", route: PATH, status: problem.status, error: errorFacts(error) });
+        if (problem.status === 503 && problem.code !== "LOG_BUSY") {
+          host.log({ type: "requestFailed", route: PATH, status: problem.status, error: errorFacts(error) });
+        }
         return problemResponse(problem);
       }
     },
@@ -44,7 +46,6 @@ export function backupRoutes(host: HttpHost, guard: Guard): readonly Route[] {
 function problemOf(error: unknown): Problem | null {
   if (!isStreamError(error)) return null;
   const { code, domain, message, retryAfterMs } = error;
-  if (code === "LOG_BUSY") return { status: 409, reason: "busy", detail: `${message}.`, code, retryAfterSeconds: retryAfterSeconds(retryAfterMs) };
   if (code === "RUNTIME_UNSUPPORTED") return { status: 501, reason: "unsupported", detail: `${message}.`, code };
   if (domain !== "external") return null;
   return { status: 503, reason: "backup", detail: `${message}.`, code, retryAfterSeconds: retryAfterSeconds(retryAfterMs) };
