@@ -8,6 +8,7 @@ import type { LogDriver } from "../log/driver.ts";
 import type { Log } from "../log/log.ts";
 import { Metrics } from "../observe/metrics.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import { ControlDesk } from "../task/control-desk.ts";
 import { topicSpecs } from "../task/topic-specs.ts";
 import { describeTopology, mermaidOf } from "../topology/describe.ts";
 import type { Topology } from "../topology/topology.ts";
@@ -73,6 +74,7 @@ function hostOf(topology: Topology, log: Log, runtime: Runtime): HttpHost {
     mermaid: () => mermaidOf(describe()),
     metrics: new Metrics(),
     letters: new LetterDesk({ topology, log, runtime }),
+    control: new ControlDesk({ topology, log, runtime, worker: null }),
     copy: (signal) => copyLog(log, topology.app, signal),
     admin: { token: null, isLoopback: true },
     log: () => {},
