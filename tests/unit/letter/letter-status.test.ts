@@ -40,7 +40,7 @@ describe("the fold of a letter's entries", () => {
       const status = folded(changes);
       const edit = changes.findLastIndex(({ action }) => action === "edit");
 
-      expect({ changes, state: stateOf(status), editedAt: status.editedAt }).toEqual({
+      expect({ changes, state: stateOf(status) as string, editedAt: status.editedAt }).toEqual({
         changes,
         state: modelState(changes),
         editedAt: edit === -1 ? null : edit,
