@@ -30,7 +30,7 @@ export function entranceOf({ kind, place, step }: Letter): string {
 export function unfitBecause(letter: Letter, { topics, steps }: Entrances): string | null {
   const { step, place: { topic } } = letter;
   if (step === "" || topic === "") return "it does not say where it failed: the engine did not write it";
-  const name = letter.kind === "late" ? step : topic.startsWith("step:") ? topic.slice("step:".length) : null;
+  const name = letter.kind === "late" ? step : /^(?:step|into):(.*)$/s.exec(topic)?.[1] ?? null;
   if (name !== null) return steps.has(name) ? null : `the app has no step "${name}" any more`;
   return topics.has(topic) ? null : `the app does not read the topic "${topic}" any more`;
 }
@@ -52,7 +52,9 @@ export function replayRecord(letter: Letter, { run, value, at, now }: ReplayOpti
     entrance: entranceOf(letter),
     partition: place.partition,
     position: place.position,
-    timestamp: at === "now" ? now : timestamp,
+    // A late letter counts at the earliest time that is not late; a failed record says its own, where its topic has a function for that.
+    timestamp: at === "original" ? timestamp : letter.kind === "late" ? null : now,
+    missed: at === "original" && letter.kind === "late" ? letter.missed : null,
     key: stepKey ?? null,
     attempts: 0,
     dueAt: 0,

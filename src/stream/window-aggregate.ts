@@ -1,7 +1,9 @@
 /** Aggregates per key and window: one state entry a key and window, said on each change or once when the window closes. */
-import { fieldsOf, type RecordMeta, RecordView } from "../record/meta.ts";
+import { fieldsOf, headerOf, type RecordMeta, RecordView } from "../record/meta.ts";
 import { firstStart, lastStart } from "../time/aligned.ts";
 import { firstOpenStart, latenessMs } from "../time/lateness.ts";
+import { MISSED_HEADER } from "../task/letters.ts";
+import { intoStep } from "../task/step-input.ts";
 import type { TopologyNode } from "../topology/node.ts";
 import { requireKey } from "./operators.ts";
 import { type KeptAggregation, resultOf, type WindowState as State, windowStore } from "./window-store.ts";
@@ -26,6 +28,7 @@ export function windowStep(aggregation: WindowAggregation): TopologyNode["build"
 
   return (context, next) => {
     const store = context.store(spec);
+    const into = intoStep(context.step);
     let value: unknown, timestamp = 0;
     // Between these times the windows are those of the record before.
     let memoFrom = NaN, memoTo = NaN, first = 0, last = 0;
@@ -67,12 +70,13 @@ export function windowStep(aggregation: WindowAggregation): TopologyNode["build"
       }
       const open = clock - graceMs < first + sizeMs ? first : firstOpenStart(windows, timestamp, clock);
       const id = keys.toId(key);
-      for (let start = open; start <= last; start += advanceMs) {
+      const to = meta.topic === into ? Math.min(last, lastMissed(meta)) : last;
+      for (let start = open; start <= to; start += advanceMs) {
         const end = start + sizeMs;
         const state = store.update(end, id, fold) as State;
         if (emit === "update") next(result(key, end, state), at(meta, state[count] as number));
       }
-      if (open > first) sayLate(pushed, meta, first, Math.min(open - advanceMs, last), clock);
+      if (open > first) sayLate(pushed, meta, first, Math.min(open - advanceMs, to), clock);
     };
 
     const sayLate = (pushed: unknown, meta: RecordMeta, from: number, to: number, clock: number): void => {
@@ -106,6 +110,12 @@ export function windowStep(aggregation: WindowAggregation): TopologyNode["build"
       },
     };
   };
+}
+
+/** Of a late letter that comes back: the start of the last window it missed, for the others have it. */
+function lastMissed(meta: RecordMeta): number {
+  const missed = headerOf(meta, MISSED_HEADER);
+  return missed === null ? Infinity : Math.max(...(JSON.parse(missed) as readonly { readonly start: number }[]).map(({ start }) => start));
 }
 
 /** The record with the timestamp of the result. */

@@ -31,6 +31,9 @@ export interface FailedAt {
   readonly key?: unknown;
 }
 
+/** The windows that a late record missed. */
+export const MISSED_HEADER = "mr-missed";
+
 const STACK_CHARACTERS_MAX = 4_000;
 const MESSAGE_CHARACTERS_MAX = 4_000;
 const TRACE_PARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/;
@@ -68,7 +71,7 @@ export function lateHeaders(
     ...place(at, original),
     { name: "mr-fingerprint", value: fingerprint(`${at.step}\nlate`) },
     { name: "mr-lateness-ms", value: String(latenessMs) },
-    { name: "mr-missed", value: JSON.stringify(missed) },
+    { name: MISSED_HEADER, value: JSON.stringify(missed) },
   ];
 }
 

@@ -34,6 +34,8 @@ export interface Operators {
   readonly stepInputs: readonly StepInput[];
   /** Where records of a step go in. */
   into(input: StepInput): Push;
+  /** The clock by which they are late there. */
+  clockInto(input: StepInput): ClockCell;
   /** The topic of the user's that the records of an entrance stem from. */
   originOf(entrance: StepResults | StepInput): string;
   policyOf(step: string): Policy | null;
@@ -72,7 +74,7 @@ export function buildOperators(task: Task, subTopology: SubTopology, source: Clo
   const sources = new Map<string, TopologyNode>();
   const policies = new Map<string, Policy>();
   const timed = new Map<TopologyNode, TimedOperator>();
-  const stepInputs = new Map<StepInput, Push>();
+  const stepInputs = new Map<StepInput, { readonly push: Push; readonly clock: ClockCell }>();
   for (const node of [...nodes].reverse()) {
     const next = fanOut(nodes.filter((other) => other.inputs.includes(node)).map((child) => pushes.get(child)!));
     const { clock, outClock } = cells.get(node)!;
@@ -83,7 +85,7 @@ export function buildOperators(task: Task, subTopology: SubTopology, source: Clo
     sources.set(ownResults.id, sourceOf(node));
     if (node.reads === null) {
       const input = new StepInput(node.name);
-      stepInputs.set(input, operator.push);
+      stepInputs.set(input, { push: operator.push, clock });
       sources.set(input.id, sourceOf(node));
     }
     if (node.policy !== null && node.reads === null) policies.set(node.name, node.policy);
@@ -109,7 +111,8 @@ export function buildOperators(task: Task, subTopology: SubTopology, source: Clo
     results,
     resume: (entrance) => nexts.get(entrance.id)!,
     stepInputs: [...stepInputs.keys()],
-    into: (input) => stepInputs.get(input)!,
+    into: (input) => stepInputs.get(input)!.push,
+    clockInto: (input) => stepInputs.get(input)!.clock,
     originOf: (entrance) => originOf(sources.get(entrance.id)!),
     policyOf: (step) => policies.get(step) ?? null,
     sourcePolicyOf: (entrance) => sources.get(entrance.id)!.policy,

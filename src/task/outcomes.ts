@@ -128,6 +128,7 @@ export class Outcomes {
       attempts,
       dueAt: now + Math.ceil(delayMs),
       arrivedAt,
+      missed: null,
       // Its replay is known as done: it goes on as any record does.
       replay: null,
     };

@@ -1,6 +1,7 @@
 /** A task's share of `<app>-retry`: the records that it is to try out of turn. */
 import type { PartitionReader } from "../log/log.ts";
 import { RecordCursor } from "../record/cursor.ts";
+import { MISSED_HEADER } from "./letters.ts";
 import type { OrdersDone } from "./orders-done.ts";
 import { readRetry, RETRY_HEADER, type RetryNote } from "./retry-topic.ts";
 import type { UnitRecord } from "./unit.ts";
@@ -12,6 +13,7 @@ export interface RetriedRecord {
   /** In the topic of retries. */
   readonly retryPosition: number;
   readonly note: RetryNote;
+  /** Its timestamp is NaN where the note has none. */
   readonly record: UnitRecord;
 }
 
@@ -59,11 +61,13 @@ export class RetryInput {
       const packed = cursor.headerCount === 0 ? null : cursor.header(RETRY_HEADER);
       const note = packed === null ? null : this.#read(packed);
       if (note === null || note.partition !== this.#partition || !this.#entrances.has(note.entrance)) continue;
+      const headers = cursor.headers().filter(({ name }) => name !== RETRY_HEADER);
+      if (note.missed !== null) headers.push({ name: MISSED_HEADER, value: JSON.stringify(note.missed) });
       const record = {
         key: cursor.keyBytes()?.slice() ?? null,
         value: cursor.valueBytes()?.slice() ?? null,
-        headers: cursor.headers().filter(({ name }) => name !== RETRY_HEADER),
-        timestamp: note.timestamp,
+        headers,
+        timestamp: note.timestamp ?? NaN,
         position: note.position,
       };
       this.#head = { retryPosition: cursor.position, note, record };

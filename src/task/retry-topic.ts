@@ -23,8 +23,10 @@ export interface RetryNote {
   readonly partition: number;
   /** In the input; -1 for others. */
   readonly position: number;
-  /** Event time, ms. */
-  readonly timestamp: number;
+  /** Event time, ms; null: the earliest that is not late where it enters. */
+  readonly timestamp: number | null;
+  /** Of a late letter at its own time: the windows it missed, which alone it enters. */
+  readonly missed: readonly { readonly start: number; readonly end: number }[] | null;
   /** For `step:` and `into:`: its key as steps see it. */
   readonly key: unknown;
   /** Tries so far. */
@@ -50,28 +52,29 @@ export function retryAppend(app: string, partitions: number, note: RetryNote, re
 }
 
 /** The header that says where a record enters. */
-export function retryHeader({ entrance, partition, position, timestamp, key, attempts, dueAt, arrivedAt, replay }: RetryNote): HeaderField {
+export function retryHeader({ entrance, partition, position, timestamp, key, attempts, dueAt, arrivedAt, replay, missed }: RetryNote): HeaderField {
   const letter = replay === null ? null : [replay.letter.topic, replay.letter.position, replay.run];
   // Packed into a shared buffer.
-  return { name: RETRY_HEADER, value: packValue([VERSION, entrance, partition, position, timestamp, key, attempts, dueAt, arrivedAt, letter]).slice() };
+  return { name: RETRY_HEADER, value: packValue([VERSION, entrance, partition, position, timestamp, key, attempts, dueAt, arrivedAt, letter, missed]).slice() };
 }
 
 /** Reads the header. Throws `DecodeError` for one of another version. */
 export function readRetry(bytes: Uint8Array): RetryNote {
   const row = unpackValue(bytes);
   if (!Array.isArray(row) || row[0] !== VERSION) throw new DecodeError("CODEC_FAILED", `Cannot read header ${RETRY_HEADER}: wanted version ${VERSION}`);
-  const [, entrance, partition, position, timestamp, key, attempts, dueAt, arrivedAt, letter] = row as [
+  const [, entrance, partition, position, timestamp, key, attempts, dueAt, arrivedAt, letter, missed] = row as [
     number,
     string,
     number,
     number,
-    number,
+    number | null,
     unknown,
     number,
     number,
     number,
     readonly [string, number, number] | null,
+    RetryNote["missed"],
   ];
   const replay = letter === null ? null : { letter: { topic: letter[0], position: letter[1] }, run: letter[2] };
-  return { entrance, partition, position, timestamp, key, attempts, dueAt, arrivedAt, replay };
+  return { entrance, partition, position, timestamp, key, attempts, dueAt, arrivedAt, replay, missed };
 }

@@ -2,6 +2,11 @@
 import { InvariantError } from "../base/errors.ts";
 import type { Entrance, Unit } from "./unit.ts";
 
+/** The id of the way into a step, and the topic that its records seem to come from. */
+export function intoStep(step: string): string {
+  return `into:${step}`;
+}
+
 /** The way into one step of one task. */
 export class StepInput implements Entrance {
   readonly id: string;
@@ -10,7 +15,7 @@ export class StepInput implements Entrance {
 
   constructor(step: string) {
     this.step = step;
-    this.id = `into:${step}`;
+    this.id = intoStep(step);
   }
 
   hold(): void {}

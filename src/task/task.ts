@@ -7,6 +7,7 @@
 import { assert, unreachable } from "../base/assert.ts";
 import { isThenable } from "../base/awaitable.ts";
 import { deepFreeze } from "../base/freeze.ts";
+import type { Skip } from "../base/skip.ts";
 import { DecodeError, HandlerError, isStreamError, messageOf } from "../base/errors.ts";
 import type { CommittedPosition, Log, OutputBatch, PartitionReader } from "../log/log.ts";
 import { errorFacts, type ObservedEvent, type RecordPlace } from "../observe/events.ts";
@@ -46,6 +47,9 @@ const UNRESOLVED_MAX = 1_000;
 const RETRIES_MAX = 500;
 /** A timestamp further ahead of the wall clock than this does not move event time. */
 const AHEAD_MAX_MS = 86_400_000;
+
+/** Why a record that stopped its task is left out by a seek. */
+const PASSED: Skip = { "~skip": "passed by a seek" };
 
 /** What a task works with. */
 export interface TaskOptions {
@@ -307,7 +311,7 @@ export class Task implements Stamp {
       if (seek === null || this.#done.isSought(input.topic.name, seek.id)) continue;
       input.seek(seek.to);
       this.#sayDone("seek", input, seek.to);
-      this.#goOn();
+      this.#goOn(input, seek.to);
     }
     this.#scope.begin();
   }
@@ -316,12 +320,19 @@ export class Task implements Stamp {
     this.#options.report({ type: "orderDone", task: this.id, order, topic: topic.name, partition, position });
   }
 
-  /** What it stopped at may be behind it now; where it is not, it stops again. */
-  #goOn(): void {
+  /** What it stopped at is left out where it lies behind the new position; elsewhere it is tried again. */
+  #goOn(input: Input, to: number): void {
     if (this.stopped === null) return;
     this.stopped = null;
     const now = this.#runtime.monotonic();
-    for (const unit of this.#units) if (unit.state === "waiting" && unit.nextTryAt === Infinity) this.#units.wait(unit, now);
+    for (const unit of [...this.#units]) {
+      if (unit.state !== "waiting" || unit.nextTryAt !== Infinity) continue;
+      if (unit.entrance !== input || unit.record.position >= to) this.#units.wait(unit, now);
+      else {
+        this.#resolve(unit);
+        this.#outcomes.skip(unit, PASSED, unit.step === "" ? this.name : unit.step);
+      }
+    }
   }
 
   /** Positions that moved since the last commit. */
@@ -774,8 +785,9 @@ export class Task implements Stamp {
       const taken = this.#retries.take(wallClock);
       this.#scope.begin();
       if (taken === null) continue;
-      const { note, record, retryPosition } = taken;
+      const { note, retryPosition } = taken;
       const entrance = this.#entrances.get(note.entrance)!;
+      const record = Number.isNaN(taken.record.timestamp) ? { ...taken.record, timestamp: this.#earliest(entrance, wallClock) } : taken.record;
       const unit = new Unit(entrance, record, note.key, this.#chainOf(entrance, record.key, note.key), NaN, NaN, note.arrivedAt);
       unit.attempts = note.attempts;
       unit.retryPosition = retryPosition;
@@ -784,6 +796,12 @@ export class Task implements Stamp {
       this.#units.wait(unit, now + Math.max(0, note.dueAt - wallClock));
       if (note.replay !== null) this.#outcomes.replayed(note.replay);
     }
+  }
+
+  /** The earliest event time that is not late at an entrance. */
+  #earliest(entrance: Entrance, now: number): number {
+    const { late } = entrance instanceof StepInput ? this.#operators.clockInto(entrance) : this.clock;
+    return Number.isFinite(late) ? late : now;
   }
 
   /** What keeps a record that comes back in turn with others of its key. */

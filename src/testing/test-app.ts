@@ -41,7 +41,7 @@ export interface TestReplayOptions {
   readonly ids?: readonly number[];
   /** Those too that were tried again before. @default false */
   readonly again?: boolean;
-  /** Their event time: their own, or the time of the replay. @default "original" */
+  /** Their event time: their own; or "now", which is that of the replay, and for late letters the earliest that is not late. @default "original" */
   readonly at?: "original" | "now";
 }
 

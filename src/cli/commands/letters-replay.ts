@@ -60,7 +60,7 @@ export function replayCommand(word: LetterWord): CliCommand {
       ...selectionFlags,
       dryRun: flag("Say what would be done, and do nothing"),
       again: flag("Also those that were replayed before"),
-      at: choiceFlag("Their event time: their own, or that of the replay", ["original", "now"] as const),
+      at: choiceFlag("Their event time: their own, or the earliest that is not late", ["original", "now"] as const),
       wait: { kind: "boolean", brief: "Wait until they were taken; with --no-wait they are ordered and that is all", default: true },
     },
     understand: (flags, ...typed) => {

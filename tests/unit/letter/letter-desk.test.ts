@@ -114,6 +114,7 @@ describe("an order to try letters again", () => {
         dueAt: 0,
         arrivedAt: START,
         replay: { letter: { topic: "orders-dlq", position: 0 }, run: 1 },
+        missed: null,
       },
     });
     expect(behind?.note).toMatchObject({ entrance: "step:orders-map", partition: 0, position: -1, key: { a: 1 } });
@@ -133,12 +134,14 @@ describe("an order to try letters again", () => {
     await desk.replay(late, { all: true }, { ...ann, again: true, at: "now" });
     expect((await desk.list(late, { limit: 1 })).letters[0]).toMatchObject({ state: "queued", error: null, latenessMs: 30_000, key: "a" });
 
-    expect(retriesOf(log).map(({ note }) => [note.entrance, note.timestamp - START, note.key, note.replay?.run])).toEqual([[
-      "into:orders-map",
-      -60_000,
-      "a",
-      1,
-    ]]);
+    expect(retriesOf(log).map(({ note }) => [note.entrance, note.timestamp === null ? null : note.timestamp - START, note.missed, note.key, note.replay?.run]))
+      .toEqual([[
+        "into:orders-map",
+        -60_000,
+        [{ start: 0, end: 60_000 }],
+        "a",
+        1,
+      ]]);
   });
 
   test("leaves letters alone that cannot go back, and says why", async () => {

@@ -1,7 +1,8 @@
 /** Retries that block a partition or nothing, the budget of a record, skips that are thrown, and letters that are worked on again. */
 import { describe, expect, test } from "bun:test";
-import { count, createApp, msgpack, skip, sum, tumbling } from "../../../mod.ts";
+import { count, createApp, hopping, msgpack, skip, sum, tumbling } from "../../../mod.ts";
 import type { App, ErrorPolicy, Topic } from "../../../mod.ts";
+import { packValue } from "../../../src/record/value-bytes.ts";
 import { readAudit } from "../../../src/task/audit.ts";
 import { retryAppend, type RetryNote, retryRecord } from "../../../src/task/retry-topic.ts";
 import { jsonOf, open, recordsOf, type Stand, START, valuesOf } from "./harness.ts";
@@ -208,6 +209,7 @@ describe("a letter that is put back", () => {
     dueAt: 0,
     arrivedAt: START,
     replay: { letter: { topic: "in-dlq", position: 0 }, run: 1 },
+    missed: null,
   };
   const put = (stand: Stand, run = 1, value: In = { k: "a", v: 2, at: START }): Promise<unknown> => {
     const record = retryRecord({ ...note, replay: { ...note.replay!, run } }, "a", JSON.stringify(value), [{ name: "mine", value: "x" }], stand.runtime.now());
@@ -283,6 +285,52 @@ describe("a letter that is put back", () => {
     await put(stand, 2);
     await stand.drain();
     expect(numbers(stand)).toEqual([2, 2]);
+  });
+});
+
+describe("a late letter that is put back", () => {
+  const setLate = async (stand: Stand, input: Topic<string, In, In>): Promise<RetryNote> => {
+    for (const [v, at] of [[1, 1_600], [2, 2_100], [4, 1_700]] as const) await input.send({ k: "a", v, at: START + at });
+    await stand.drain();
+    const [letter] = recordsOf(stand.log, "in-late");
+    expect(JSON.parse(letter!.headers["mr-missed"]!)).toEqual([{ start: START + 1_000, end: START + 2_000 }]);
+    const missed = JSON.parse(letter!.headers["mr-missed"]!) as RetryNote["missed"];
+    const replay = { letter: { topic: "in-late", position: 0 }, run: 1 };
+    return { entrance: "into:sums", partition: 0, position: 2, timestamp: START + 1_700, key: "a", attempts: 0, dueAt: 0, arrivedAt: START, replay, missed };
+  };
+  const put = async (stand: Stand, note: RetryNote): Promise<void> => {
+    const record = retryRecord(note, "a", packValue({ k: "a", v: 4, at: START + 1_700 }).slice(), [], stand.runtime.now());
+    await stand.log.append([retryAppend("t", 1, note, record)]);
+    await stand.drain();
+  };
+  const sums = (stand: Stand): unknown[] =>
+    (valuesOf(stand.log, "out") as { start: number; value: { n: number } }[]).map(({ start, value }) => [start - START, value.n]);
+  const define = (): { readonly app: App; readonly input: Topic<string, In, In> } => {
+    const { app, input } = setUp({});
+    app.stream(input).groupByKey().window(hopping("1s", { every: "500ms" }), { name: "sums" }).aggregate({ n: sum((value: In) => value.v) }).to("out");
+    return { app, input };
+  };
+
+  test("at its own time is late again for what it missed, and counts in nothing twice", async () => {
+    const { app, input } = define();
+    await using stand = await open(app);
+    await put(stand, await setLate(stand, input));
+    await input.send({ k: "z", v: 0, at: START + 9_000 });
+    await stand.drain();
+    expect(sums(stand).slice(0, 3)).toEqual([[1_000, 1], [1_500, 7], [2_000, 2]]);
+    expect(recordsOf(stand.log, "in-late").map(({ headers }) => JSON.parse(headers["mr-missed"]!))).toEqual(
+      Array(2).fill([{ start: START + 1_000, end: START + 2_000 }]),
+    );
+  });
+
+  test("at the earliest time that is not late counts in the windows of then", async () => {
+    const { app, input } = define();
+    await using stand = await open(app);
+    await put(stand, { ...await setLate(stand, input), timestamp: null, missed: null });
+    await input.send({ k: "z", v: 0, at: START + 9_000 });
+    await stand.drain();
+    expect(sums(stand).slice(0, 3)).toEqual([[1_000, 1], [1_500, 11], [2_000, 6]]);
+    expect(recordsOf(stand.log, "in-late")).toHaveLength(1);
   });
 });
 
