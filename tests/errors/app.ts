@@ -2,7 +2,7 @@
 import * as v from "valibot";
 import { type App, type AppOptions, collect, createApp, type ErrorPolicy, retryLater, skip, sum, terminal, tumbling, type Windowed } from "../../mod.ts";
 import type { Book } from "./book.ts";
-import { ATTEMPTS, type Lane, lanes, PARTITIONS, type Plan, type Step, WINDOW_MS } from "./plan.ts";
+import { ATTEMPTS, type Fault, type Lane, lanes, PARTITIONS, type Plan, type Step, WINDOW_MS } from "./plan.ts";
 
 /** What the app is made of. */
 export interface ErrorsAppOptions extends AppOptions {
@@ -52,25 +52,27 @@ export function errorsApp({ name, plan, book, life, ...options }: ErrorsAppOptio
   const app = createApp(name, options);
   const seen = app.features("seen", { n: v.number() });
 
-  /** Fails, or not, when a record (or the result that holds some) meets a step. */
-  const meet = (step: Step, ...numbers: readonly number[]): void => {
-    const failing: string[] = [];
-    let error: Error | null = null;
-    for (const n of numbers) {
-      const fault = n < 0 ? { kind: "none" as const } : plan.fault(n);
-      if (!("step" in fault) || fault.step !== step) continue;
-      if (fault.kind === "stop") {
-        const stoppedIn = book.get("tries", n);
-        if (stoppedIn === 0) book.set("tries", n, life);
-        if (stoppedIn !== 0 && stoppedIn !== life) continue;
-        error = terminal(`${step} stops for record ${n}`);
-      }
-      if (fault.kind !== "stop" && book.add("tries", n) > (fault.kind === "transient" ? fault.times : Infinity)) continue;
-      failing.push(`${fault.kind} ${n}`);
-      if (fault.kind === "terminal") error = terminal(`${step} cannot take record ${n}`);
-      else if (fault.kind === "transient" && n % 3 === 0) error ??= retryLater(3);
+  /** How a record fails at a step, this time; null: it does not. */
+  const failure = (step: Step, n: number): Fault["kind"] | null => {
+    const fault = n < 0 ? null : plan.fault(n);
+    if (fault === null || !("step" in fault) || fault.step !== step) return null;
+    if (fault.kind === "stop") {
+      const stoppedIn = book.get("tries", n);
+      if (stoppedIn === 0) book.set("tries", n, life);
+      return stoppedIn === 0 || stoppedIn === life ? "stop" : null;
     }
-    if (failing.length > 0) throw error ?? new Error(`${step} failed: ${failing.join(", ")}`);
+    return book.add("tries", n) <= (fault.kind === "transient" ? fault.times : Infinity) ? fault.kind : null;
+  };
+
+  /** Fails, or not, when a record, or a result that holds some, meets a step. */
+  const meet = (step: Step, ...numbers: readonly number[]): void => {
+    const kinds = numbers.flatMap((n) => failure(step, n) ?? []);
+    if (kinds.length === 0) return;
+    const what = `${step} failed for ${numbers.join()}: ${kinds.join()}`;
+    if (kinds.includes("thrown")) throw skip(what);
+    if (kinds.includes("terminal") || kinds.includes("stop")) throw terminal(what);
+    if (numbers[0]! % 3 === 0) throw retryLater(3);
+    throw new Error(what);
   };
 
   for (const lane of lanes) {

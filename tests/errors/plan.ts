@@ -17,10 +17,10 @@ export type Step = "timestamp" | "map" | "filter" | "flatMap" | "wait" | "sink" 
 /** Each of them. */
 export const steps: readonly Step[] = ["timestamp", "map", "filter", "flatMap", "wait", "sink", "parse", "resolve", "fold", "behind", "group", "last"];
 
-/** What is wrong with a record. `stop`: it fails until its app has been started again. */
+/** What is wrong with a record. `stop`: it fails until its app has been started again; `thrown`: the step throws a skip. */
 export type Fault =
   | { readonly kind: "transient"; readonly step: Step; readonly times: number }
-  | { readonly kind: "permanent" | "terminal" | "stop"; readonly step: Step }
+  | { readonly kind: "permanent" | "terminal" | "stop" | "thrown"; readonly step: Step }
   | {
     readonly kind: "decode" | "schema" | "ahead" | "fraction" | "badKey" | "nullKey" | "negative" | "skip" | "filtered" | "flattened" | "late" | "big" | "none";
   };
@@ -54,13 +54,13 @@ const DAY_MS = 86_400_000;
 const HEAD_RECORDS = 600;
 const BIG_BYTES = 300_000;
 /** Of the records that would fail for good, so many stop their task instead, in the lane whose policy it is. */
-const STOPS_ONE_IN = 20;
+const STOPS_ONE_IN = 10;
 
 /** Keys that tend to break things. */
 const ODD_KEYS = ["", "__proto__", "constructor", "\0", "Ω≈ç√", "\u{1f600}", " ", "k".repeat(2_000)];
 
 /** Faults of the data, beside those of steps: how many of a thousand records. */
-const DATA_FAULTS: readonly (readonly [Exclude<Fault["kind"], "transient" | "permanent" | "terminal" | "stop" | "none">, number])[] = [
+const DATA_FAULTS: readonly (readonly [Exclude<Fault["kind"], "transient" | "permanent" | "terminal" | "stop" | "thrown" | "none">, number])[] = [
   ["decode", 1],
   ["schema", 1],
   ["ahead", 1],
@@ -104,8 +104,10 @@ export class Plan {
     const lane = lanes[n % lanes.length]!;
     let permille = this.#random(n, 2) * 1_000;
     for (const step of steps) {
-      if ((permille -= 11) >= 0) continue;
+      if ((permille -= 11.5) >= 0) continue;
       if (lane === "close" && (step === "group" || step === "last")) return { kind: "none" };
+      if (permille >= -0.5) return { kind: "thrown", step };
+      permille += 0.5;
       if (permille < -1) return { kind: "transient", step, times: 1 + n % TIMES_MAX };
       if (lane !== "stop") return { kind: permille < -0.8 ? "terminal" : "permanent", step };
       return permille < -1 + 1 / STOPS_ONE_IN ? { kind: "stop", step } : { kind: "none" };
@@ -119,7 +121,7 @@ export class Plan {
     return { kind: "none" };
   }
 
-  /** What it must come to; a result of a window that fails for good takes its records with it, which is not seen here. */
+  /** What it must come to; a result of a window that fails for good, or is left out, takes its records with it, which is not seen here. */
   fate({ lane, fault }: Planned): Fate {
     const givenUp: Fate = lane === "skip" ? "skipped" : "dead";
     switch (fault.kind) {
@@ -134,6 +136,7 @@ export class Plan {
       case "nullKey":
       case "negative":
       case "skip":
+      case "thrown":
       case "filtered":
       case "flattened":
         return "skipped";

@@ -116,13 +116,13 @@ class Judge {
     const plan = this.#plan;
     const fates: Record<Fate, number> = { processed: 0, late: 0, skipped: 0, dead: 0 };
     const faults: Record<string, number> = {};
-    const windowOf = this.#deadWindows();
+    const windowFate = this.#fateOfWindows();
     let missing = 0;
     for (let n = 0; n < plan.records; n++) {
       const planned = plan.record(n);
       const { fault } = planned;
       faults[fault.kind] = (faults[fault.kind] ?? 0) + 1;
-      const wanted = windowOf(planned) ? "dead" : plan.fate(planned);
+      const wanted = windowFate(planned) ?? plan.fate(planned);
       const fate = this.#fates.get(n) ?? "skipped";
       fates[fate]++;
       if (fate !== wanted) {
@@ -141,17 +141,19 @@ class Judge {
     return { fates, faults, missing, wrong: this.#wrong, wrongCount: this.#wrongCount };
   }
 
-  /** Whether a record's window closes with a result that fails for good. */
-  #deadWindows(): (planned: Planned) => boolean {
+  /** What becomes of a record by the result of its window that did not go through; null: nothing. */
+  #fateOfWindows(): (planned: Planned) => Fate | null {
     const windowOf = ({ key, at }: Planned): string => `${Math.floor(at / WINDOW_MS)} ${key}`;
-    const dead = new Set<string>();
+    const fates = new Map<string, Fate>();
     const isIn = (planned: Planned): boolean => planned.lane === "close" && (this.#plan.fate(planned) === "processed" || isBehind(planned.fault));
     for (let n = 0; n < this.#plan.records; n++) {
       const planned = this.#plan.record(n);
       const { fault } = planned;
-      if (isIn(planned) && isBehind(fault) && fault.kind !== "transient") dead.add(windowOf(planned));
+      if (!isIn(planned) || !isBehind(fault) || fault.kind === "transient") continue;
+      const id = windowOf(planned);
+      fates.set(id, fault.kind === "thrown" || fates.get(id) === "skipped" ? "skipped" : "dead");
     }
-    return (planned) => isIn(planned) && dead.has(windowOf(planned));
+    return (planned) => isIn(planned) ? fates.get(windowOf(planned)) ?? null : null;
   }
 
   #end(n: number, fate: Fate): Planned {
