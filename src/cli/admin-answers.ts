@@ -1,31 +1,10 @@
 /** What the admin pages answer, as far as commands look at it. */
-
-/** A partition and its task: `GET /admin/control`. */
-export interface PartitionState {
-  readonly topic: string;
-  readonly partition: number;
-  /** null: no worker here has it. */
-  readonly task: string | null;
-  readonly status: string;
-  /** Why it is as it is. */
-  readonly reason?: string | null;
-  /** Of the next record; null: it has committed none. */
-  readonly position: number | null;
-  readonly end: number | null;
-  readonly lag: number | null;
-  readonly paused: { readonly since: number; readonly by: string; readonly reason: string | null } | null;
-}
+import type { AuditView } from "../letter/letter-view.ts";
+import type { PartitionView } from "../task/control-desk.ts";
 
 /** `GET /admin/control`. */
-export interface ControlAnswer {
-  readonly partitions: readonly PartitionState[];
-}
-
-/** `POST /admin/control/…`. */
-export interface ControlledAnswer {
-  readonly commands: readonly { readonly topic: string; readonly partition: number | null; readonly id: string | number; readonly to?: number }[];
-  /** Whether whoever works has done it. */
-  readonly applied: boolean;
+export interface ControlPage {
+  readonly partitions: readonly PartitionView[];
 }
 
 /** `GET /admin/health`. */
@@ -35,16 +14,9 @@ export interface HealthAnswer {
 }
 
 /** `GET /admin/audit`. */
-export interface AuditAnswer {
-  readonly entries: readonly AuditLine[];
+export interface AuditPage {
+  /** The newest first. */
+  readonly entries: readonly AuditView[];
   /** Where older ones go on; null: there are none. */
-  readonly next: string | number | null;
-}
-
-/** A change. */
-export interface AuditLine {
-  readonly at: number;
-  readonly by: string;
-  readonly action: string;
-  readonly [fact: string]: unknown;
+  readonly next: number | null;
 }

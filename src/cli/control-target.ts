@@ -1,4 +1,5 @@
 /** Which partitions a command is about, and where a position is to be, as operators write them. */
+import type { SeekTo } from "../task/control-desk.ts";
 import { isoMs } from "./moments.ts";
 
 /** A partition, or all of a topic. */
@@ -7,9 +8,6 @@ export interface ControlTarget {
   /** undefined: all. */
   readonly partition: number | undefined;
 }
-
-/** Where to go on. */
-export type SeekTo = "start" | "end" | { readonly position: number } | { readonly time: number } | { readonly by: number };
 
 /** Reads `orders` or `orders/3`. */
 export function controlTarget(text: string): ControlTarget | Error {

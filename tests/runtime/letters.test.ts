@@ -1,72 +1,14 @@
-/** Operators' commands against an app that really runs, each a process of its own, on the runtime that runs the tests. */
+/** Operators' commands on letters against an app that really runs, each a process of its own, on the runtime that runs the tests. */
 import { afterAll, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
-import { type Program, spawnProgram } from "../shim/spawn.ts";
 import { tempDirectory } from "../shim/temp.ts";
+import { millrace as millraceIn, type Order, openLetters, send, shop as shopIn, shopModule as app, total, until } from "./operators.ts";
 
-const command = new URL("../../bin/millrace.mjs", import.meta.url);
-const app = new URL("./letters-fixture.ts", import.meta.url).pathname;
 const temp = tempDirectory();
 afterAll(() => temp.remove());
 
-interface Ended {
-  readonly code: number | null;
-  readonly out: readonly string[];
-  readonly error: string;
-}
-
-async function millrace(...args: readonly string[]): Promise<Ended> {
-  const program = spawnProgram("self", command, args, { directory: temp.path, env: { USER: "ann", MILLRACE_TEST_TOKEN: "let-me-in" } });
-  const out: string[] = [];
-  for await (const line of program.lines()) out.push(line);
-  const { code } = await program.exited;
-  return { code, out, error: program.stderr() };
-}
-
-/** Runs the shop; gives its address once it stands. */
-async function shop(directory: string, ...args: readonly string[]): Promise<{ readonly program: Program; readonly url: string }> {
-  const program = spawnProgram("self", command, ["run", app, "--port", "0", "--dir", directory, "--json", ...args], {
-    directory: temp.path,
-    env: { MILLRACE_TEST_TOKEN: "let-me-in" },
-  });
-  for await (const line of program.lines()) {
-    const { type, url } = JSON.parse(line) as { readonly type?: string; readonly url?: string };
-    if (type === "started") return { program, url: url! };
-  }
-  throw new Error(`the shop did not start: ${program.stderr()}`);
-}
-
-interface Order {
-  readonly id: string;
-  readonly customer: string;
-  readonly price: string | number;
-}
-
-async function send(url: string, orders: readonly Order[]): Promise<void> {
-  for (const order of orders) {
-    const { status } = await fetch(`${url}/hooks/orders`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(order) });
-    expect(status).toBe(202);
-  }
-}
-
-/** Asks until what comes back is right, a minute at most. */
-async function until<T>(ask: () => Promise<T>, isRight: (answer: T) => boolean): Promise<T> {
-  const end = performance.now() + 60_000;
-  for (;;) {
-    const answer = await ask();
-    if (isRight(answer) || performance.now() > end) return answer;
-  }
-}
-
-async function total(url: string, id: string, headers: Readonly<Record<string, string>> = {}): Promise<unknown> {
-  const response = await fetch(`${url}/features/order/${id}`, { headers });
-  return ((await response.json()) as { readonly total?: unknown }).total;
-}
-
-async function openLetters(url: string, headers: Readonly<Record<string, string>> = {}): Promise<number> {
-  const { sources } = (await (await fetch(`${url}/admin/letters`, { headers })).json()) as { readonly sources: readonly { readonly open: number }[] };
-  return sources.reduce((sum, { open }) => sum + open, 0);
-}
+const millrace = (...args: readonly string[]) => millraceIn(temp.path, ...args);
+const shop = (directory: string, ...args: readonly string[]) => shopIn(temp.path, directory, ...args);
 
 /** The first sixty have prices that are text, the others no customer. */
 const badOrders = Array.from({ length: 100 }, (_, i): Order => (i < 60 ? { id: `o${i}`, customer: "ann", price: String(i) } : { id: `o${i}`, customer: "", price: i }));

@@ -1,5 +1,6 @@
 /** `millrace audit`: who changed what, the newest first. */
-import type { AuditAnswer, AuditLine } from "../admin-answers.ts";
+import type { AuditView } from "../../letter/letter-view.ts";
+import type { AuditPage } from "../admin-answers.ts";
 import { type CliCommand, defineCommand } from "../command.ts";
 import { connect, type OperatorArguments, type OperatorFlags, operatorFlags, understandOperator } from "../operator.ts";
 import { textFlag, typedArguments, wholeNumber } from "../parameters.ts";
@@ -7,12 +8,12 @@ import { clipped, type Column, moment, tableLines } from "../text.ts";
 
 interface AuditArguments extends OperatorArguments {
   readonly limit: number;
-  readonly after: string | undefined;
+  readonly after: number | undefined;
 }
 
 interface Flags extends OperatorFlags {
   readonly limit?: number;
-  readonly after?: string;
+  readonly after?: number;
 }
 
 const LIMIT = 50;
@@ -28,7 +29,7 @@ export const auditCommand: CliCommand = defineCommand<Flags, readonly string[], 
   flags: {
     ...operatorFlags,
     limit: textFlag(`How many, ${LIMIT} if not said`, "number", wholeNumber(1, LIMIT_MAX)),
-    after: textFlag("Go on where an earlier answer ended", "next", String),
+    after: textFlag("Those older than this entry", "id", wholeNumber(0, Number.MAX_SAFE_INTEGER)),
   },
   understand: (flags, ...typed) => {
     const operator = understandOperator(flags, typed, { wanted: 0, most: 0, usage: "millrace audit <app.ts>" });
@@ -36,13 +37,13 @@ export const auditCommand: CliCommand = defineCommand<Flags, readonly string[], 
   },
   run: async (asked, host) => {
     await using connection = await connect(asked, host);
-    const answer = await connection.client.get<AuditAnswer>("/admin/audit", { limit: asked.limit, after: asked.after });
+    const answer = await connection.client.get<AuditPage>("/admin/audit", { limit: asked.limit, after: asked.after });
     if (asked.json) return host.runtime.print(JSON.stringify(answer));
     for (const line of auditLines(answer)) host.runtime.print(line);
   },
 });
 
-const columns: readonly Column<AuditLine>[] = [
+const columns: readonly Column<AuditView>[] = [
   { name: "at", of: ({ at }) => moment(at) },
   { name: "by", of: ({ by }) => by },
   { name: "action", of: ({ action }) => action },
@@ -50,13 +51,13 @@ const columns: readonly Column<AuditLine>[] = [
 ];
 
 /** The lines for people. */
-export function auditLines({ entries, next }: AuditAnswer): readonly string[] {
+export function auditLines({ entries, next }: AuditPage): readonly string[] {
   if (entries.length === 0) return ["Nothing has been changed."];
   return [...tableLines(columns, entries), ...(next === null ? [] : [`Older ones: --after ${next}`])];
 }
 
 /** What was changed, then all that is said of it. */
-function whatText({ id: _id, at: _at, by: _by, action: _action, letter, topic, partition, ...facts }: AuditLine): string {
+function whatText({ id: _id, at: _at, by: _by, action: _action, letter, topic, partition, ...facts }: AuditView): string {
   const place = letter as { readonly topic: string; readonly position: number } | undefined;
   const what = place !== undefined
     ? `${place.topic}@${place.position}`

@@ -1,8 +1,8 @@
 /** `millrace pause`, `resume`, `restart`, `seek` and `skip`: what operators have done to partitions. */
 import type { AdminClient } from "../admin-client.ts";
-import type { ControlledAnswer } from "../admin-answers.ts";
+import type { ControlAnswer, SeekTo } from "../../task/control-desk.ts";
 import { type CliCommand, type CommandHost, defineCommand } from "../command.ts";
-import { type ControlTarget, controlTarget, type SeekTo, seekTo } from "../control-target.ts";
+import { type ControlTarget, controlTarget, seekTo } from "../control-target.ts";
 import { connect, laterNote, type OperatorArguments, type OperatorFlags, operatorFlags, understandOperator } from "../operator.ts";
 import { text, type TextFlag, textFlag, typedArguments } from "../parameters.ts";
 
@@ -110,7 +110,7 @@ async function order(action: Action, asked: ControlArguments, host: CommandHost)
   if (note !== null) host.runtime.print(note);
 }
 
-function orderAt(client: AdminClient, action: Action, { target, reason, to }: ControlArguments): Promise<ControlledAnswer> {
+function orderAt(client: AdminClient, action: Action, { target, reason, to }: ControlArguments): Promise<ControlAnswer> {
   return client.post(`/admin/control/${action}`, { topic: target.topic, partition: target.partition, reason, to });
 }
 
@@ -118,9 +118,7 @@ const DONE: Readonly<Record<Action, string>> = { pause: "is paused", resume: "go
 const ORDERED: Readonly<Record<Action, string>> = { pause: "will be paused", resume: "will go on", restart: "will start again", seek: "will go on" };
 
 /** What has been done, or will be: a line a partition. */
-export function orderLines(action: Action, { commands, applied }: ControlledAnswer): readonly string[] {
+export function orderLines(action: Action, { commands, applied }: ControlAnswer): readonly string[] {
   const said = applied ? DONE[action] : ORDERED[action];
-  return commands.map(({ topic, partition, to }) =>
-    `${partition === null ? topic : `${topic}/${partition}`} ${said}${to === undefined ? "" : ` at position ${to}`}`
-  );
+  return commands.map(({ topic, partition, to }) => `${topic}/${partition} ${said}${to === undefined ? "" : ` at position ${to}`}`);
 }

@@ -1,6 +1,7 @@
 /** `millrace status`: how an app is, and each partition of it. */
 import type { AdminClient } from "../admin-client.ts";
-import type { ControlAnswer, HealthAnswer, PartitionState } from "../admin-answers.ts";
+import type { PartitionView } from "../../task/control-desk.ts";
+import type { ControlPage, HealthAnswer } from "../admin-answers.ts";
 import { type CliCommand, type CommandHost, defineCommand } from "../command.ts";
 import { connect, type OperatorArguments, type OperatorFlags, operatorFlags, understandOperator } from "../operator.ts";
 import { typedArguments } from "../parameters.ts";
@@ -11,7 +12,7 @@ import { printable } from "../../observe/logger.ts";
 export interface WorkerStatus {
   readonly where: string;
   readonly health: HealthAnswer;
-  readonly partitions: readonly PartitionState[];
+  readonly partitions: readonly PartitionView[];
 }
 
 /** The command. */
@@ -41,12 +42,17 @@ async function statusOf(client: AdminClient): Promise<WorkerStatus> {
   const [health, { partitions }] = await Promise.all([
     // Of an app that has failed, too, it is the answer.
     client.request<HealthAnswer>("GET", "/admin/health", undefined, [503]),
-    client.get<ControlAnswer>("/admin/control"),
+    client.get<ControlPage>("/admin/control"),
   ]);
   return { where: client.where, health, partitions };
 }
 
-const columns: readonly Column<PartitionState>[] = [
+/** A partition, and the worker that has it; null: none of those asked. */
+interface PlacedPartition extends PartitionView {
+  readonly where: string | null;
+}
+
+const columns: readonly Column<PlacedPartition>[] = [
   { name: "partition", of: ({ topic, partition }) => `${topic}/${partition}` },
   { name: "task", of: ({ task }) => task },
   { name: "status", of: ({ status }) => status },
@@ -55,17 +61,30 @@ const columns: readonly Column<PartitionState>[] = [
   { name: "lag", of: ({ lag }) => lag },
   { name: "why", of: whyOf },
 ];
+const where: Column<PlacedPartition> = { name: "worker", of: ({ where }) => where };
 
-/** The lines for people: a worker after the other. */
+/** The lines for people: how each worker is, then all partitions. */
 export function statusLines(workers: readonly WorkerStatus[]): readonly string[] {
-  return workers.flatMap(({ where, health: { status, reason }, partitions }, index) => [
-    ...(index === 0 ? [] : [""]),
-    `${where}: ${status}${reason === undefined ? "" : `: ${printable(reason)}`}`,
-    ...(partitions.length === 0 ? [] : ["", ...tableLines(columns, partitions)]),
-  ]);
+  const health = workers.map(({ where, health: { status, reason } }) => `${where}: ${status}${reason === undefined ? "" : `: ${printable(reason)}`}`);
+  const partitions = placed(workers);
+  if (partitions.length === 0) return health;
+  return [...health, "", ...tableLines(workers.length === 1 ? columns : columns.toSpliced(2, 0, where), partitions)];
 }
 
-function whyOf({ paused, reason = null }: PartitionState): string {
+/** Each worker tells of all partitions; of each the one that has it knows more than the others. */
+function placed(workers: readonly WorkerStatus[]): readonly PlacedPartition[] {
+  const found = new Map<string, PlacedPartition>();
+  for (const { where, partitions } of workers) {
+    for (const partition of partitions) {
+      const id = `${partition.topic}/${partition.partition}`;
+      const isHere = partition.status !== "elsewhere" && partition.status !== "not running";
+      if (isHere || !found.has(id)) found.set(id, { ...partition, where: isHere ? where : null });
+    }
+  }
+  return [...found.values()];
+}
+
+function whyOf({ paused, reason }: PartitionView): string {
   if (paused === null) return reason ?? "";
   return `by ${paused.by} since ${moment(paused.since)}${paused.reason === null ? "" : `: ${paused.reason}`}`;
 }

@@ -234,24 +234,39 @@ describe("what was done", () => {
 
 describe("status and audit", () => {
   test("each partition with where it is and why it does not move", () => {
-    const at = { topic: "orders", task: "price/0", position: 120, end: 130, lag: 10 };
+    const at = { topic: "orders", task: "price/0", start: 0, position: 120, end: 130, lag: 10, reason: null, paused: null };
     const lines = statusLines([{
       where: "http://127.0.0.1:8080 (process 4711)",
       health: { status: "degraded", reason: "task price/1 has stopped" },
       partitions: [
         { ...at, partition: 0, status: "paused", paused: { since: NOON, by: "ann", reason: "bad deploy" } },
-        { ...at, partition: 1, status: "stopped", reason: "its policy says so", paused: null },
-        { ...at, partition: 2, task: null, status: "elsewhere", position: null, end: null, lag: null, paused: null },
+        { ...at, partition: 1, status: "stopped", reason: "its policy says so" },
+        { ...at, partition: 2, status: "running", position: null },
       ],
     }]);
 
     expect(lines).toEqual([
       "http://127.0.0.1:8080 (process 4711): degraded: task price/1 has stopped",
       "",
-      "PARTITION  TASK     STATUS     POSITION  END  LAG  WHY",
-      "orders/0   price/0  paused          120  130   10  by ann since 2026-01-01T12:00:00Z: bad deploy",
-      "orders/1   price/0  stopped         120  130   10  its policy says so",
-      "orders/2   -        elsewhere         -    -    -",
+      "PARTITION  TASK     STATUS   POSITION  END  LAG  WHY",
+      "orders/0   price/0  paused        120  130   10  by ann since 2026-01-01T12:00:00Z: bad deploy",
+      "orders/1   price/0  stopped       120  130   10  its policy says so",
+      "orders/2   price/0  running         -  130   10",
+    ]);
+  });
+
+  test("of several workers each partition once, as the worker that has it tells it", () => {
+    const at = { topic: "orders", task: "price/0", start: 0, position: 1, end: 1, lag: 0, reason: null, paused: null };
+    const worker = (where: string, ...statuses: readonly string[]) => ({ where, health: { status: "ok" }, partitions: statuses.map((status, partition) => ({ ...at, partition, status })) });
+
+    expect(statusLines([worker("w0", "running", "elsewhere", "elsewhere"), worker("w1", "elsewhere", "running", "elsewhere")])).toEqual([
+      "w0: ok",
+      "w1: ok",
+      "",
+      "PARTITION  TASK     WORKER  STATUS     POSITION  END  LAG  WHY",
+      "orders/0   price/0  w0      running           1    1    0",
+      "orders/1   price/0  w1      running           1    1    0",
+      "orders/2   price/0  -       elsewhere         1    1    0",
     ]);
   });
 

@@ -40,7 +40,7 @@ describe("arguments of operators' commands", () => {
     ["skip app.ts orders/0 12", { to: { by: 12 } }],
     ["skip app.ts orders/0 --to 2026-01-01T12:00Z", { to: { time: NOON } }],
     ["status app.ts --dir data", { directory: "data" }],
-    ["audit app.ts --limit 3 --after 9", { limit: 3, after: "9" }],
+    ["audit app.ts --limit 3 --after 9", { limit: 3, after: 9 }],
   ])("millrace %s", async (line, expected) => {
     expect(await asked(line)).toEqual(expect.objectContaining(expected));
   });
