@@ -89,7 +89,7 @@ function lockFor(disk: Disk, path: string): DiskLock {
     return disk.lock(`${path}.lock`);
   } catch (cause) {
     if (!isStreamError(cause) || cause.code !== "DISK_LOCKED") throw cause;
-    throw new StoreError("DISK_LOCKED", `Cannot restore into "${path}": ${messageOf(cause)}. Stop the app first`, { cause, details: cause.details });
+    throw new StoreError("DISK_LOCKED", `Cannot restore into "${path}": ${messageOf(cause)}. Stop the app first`, { details: cause.details });
   }
 }
 
