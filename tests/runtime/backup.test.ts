@@ -46,9 +46,12 @@ async function millrace(...args: readonly string[]): Promise<{ readonly code: nu
 }
 
 /** Posts hit n until it is acknowledged. */
-async function post(url: string, n: number): Promise<void> {
+async function post({ url, program }: Running, n: number): Promise<void> {
   const body = JSON.stringify({ id: `hit-${n}`, account: `account-${n % ACCOUNTS}`, amount: n % 5, at: FIRST_AT + n });
-  const response = await fetch(`${url}/hits`, { method: "POST", headers: { "content-type": "application/json", "x-id": `hit-${n}` }, body });
+  const asked = fetch(`${url}/hits`, { method: "POST", headers: { "content-type": "application/json", "x-id": `hit-${n}` }, body });
+  const response = await asked.catch((cause: unknown) => {
+    throw new Error(`Hit ${n} was not answered: ${program.stderr()}`, { cause });
+  });
   if (response.status !== 202) throw new Error(`Hit ${n} was answered ${response.status}: ${await response.text()}`);
   await response.body?.cancel();
 }
@@ -103,7 +106,7 @@ describe("millrace backup and restore", () => {
     const first = await start(at("app"));
     let next = 0, isOver = false;
     const senders = Array.from({ length: 4 }, async () => {
-      while (!isOver) await post(first.url, next++);
+      while (!isOver) await post(first, next++);
     });
     await until("150 hits are in", () => next >= 150);
     const acknowledged = next - 4;
@@ -135,7 +138,7 @@ describe("millrace backup and restore", () => {
       const answers = await Promise.all(Array.from({ length: acknowledged }, (_, n) => feature(restored.url, "hit", `hit-${n}`)));
       return answers.every(({ times }) => times === 1);
     });
-    await inParallel(next, (n) => post(restored.url, n));
+    await inParallel(next, (n) => post(restored, n));
     expect(await wrongAfter(restored.url, next)).toEqual([]);
     restored.program.kill("SIGTERM");
     expect((await restored.program.exited).code).toBe(0);
@@ -143,7 +146,7 @@ describe("millrace backup and restore", () => {
 
   test("an app that does not run is backed up; one that runs is not restored; what is replaced is kept", async () => {
     const running = await start(at("quiet"));
-    for (let n = 0; n < 20; n++) await post(running.url, n);
+    for (let n = 0; n < 20; n++) await post(running, n);
     const refused = await millrace("restore", fixture, "--dir", at("quiet"), "--from", at("kept.db"), "--force");
     expect([refused.code, refused.error]).toEqual([
       1,
