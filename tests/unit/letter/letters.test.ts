@@ -1,5 +1,7 @@
 /** What operators see of letters and do about them, from the failure to the record that went through in the end, in whole apps. */
 import { describe, expect, test } from "bun:test";
+import * as v from "valibot";
+import { createApp } from "../../../mod.ts";
 import { testApp } from "../../../src/testing/testing.ts";
 import { Operator, type Row } from "./operator.ts";
 import { countingShop, failingShop } from "./shop.ts";
@@ -157,5 +159,23 @@ describe.each(logs)("on the %s log", (log) => {
       [540_000, 2],
     ]);
     expect(states(await ann.rows("/letters/late/orders"))).toEqual(["replayed"]);
+  });
+
+  test("a record that came in time is in time however long it was a letter", async () => {
+    const app = createApp("shop", { errors: { retry: false } });
+    const orders = app.topic<string, number>("orders", { lateArrivalDeadline: "30m" });
+    const customer = app.features("customer", { spent: v.number() });
+    let mends = false;
+    app.resolver("spent", { source: orders, output: customer }, (spent, { key }) => {
+      if (!mends) throw new Error("no");
+      return customer.of(key, { spent });
+    });
+    await using t = testApp(app, { log });
+    await t.send(orders, 5, { key: "ann", timestamp: t.now });
+    await t.advance("1d");
+    mends = true;
+
+    expect(await t.replay(orders)).toBe(1);
+    expect(await app.query(customer, "ann")).toMatchObject({ spent: 5 });
   });
 });
