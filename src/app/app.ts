@@ -62,6 +62,11 @@ export interface AppOptions {
   readonly guarantee?: Guarantee;
   /** For sources and steps that have no policy of their own. @default 3 tries, then dead-letter */
   readonly errors?: ErrorPolicy;
+  /**
+   * Stores, by name, whose steps are gone: what is kept of them is deleted when their tasks start. Not while a worker runs that has the step. A step that gets the name later begins anew.
+   * @default none: they are kept, and told of
+   */
+  readonly retired?: readonly string[];
 }
 
 /** How an app runs. */
@@ -513,6 +518,11 @@ class MillraceApp implements App {
     if (guarantee !== "exactly-once" && guarantee !== "at-least-once") {
       this.#builder.fault(`The guarantee of app "${this.name}" is ${JSON.stringify(guarantee)}: wanted "exactly-once" or "at-least-once"`);
     }
+    const topology = this.#builder.build();
+    const used = new Set(topology.subTopologies.flatMap(({ nodes }) => nodes.flatMap((node) => node.stores.map((store) => store.name))));
+    const both = (this.#options.retired ?? []).filter((store) => used.has(store));
+    if (both.length === 0) return topology;
+    for (const store of both) this.#builder.fault(`Store "${store}" is retired, and a step has it: take one of the two away`);
     return this.#builder.build();
   }
 
@@ -540,7 +550,7 @@ class MillraceApp implements App {
   async #open(overrides: Partial<Pick<EngineOptions, "runtime" | "driver" | "directory" | "worker" | "observer">>): Promise<Engine> {
     const topology = this.#built ??= this.#build();
     this.#builder.seal();
-    const { errors, guarantee } = this.#options;
+    const { errors, guarantee, retired } = this.#options;
     const runtime = overrides.runtime ?? await this.#runtime();
     const policy = compilePolicy(errors, "app", () => {}) ?? defaultPolicy;
     return await Engine.open({
@@ -551,7 +561,7 @@ class MillraceApp implements App {
       webhooks: this.#webhooks,
       features: this.#features,
       observer: overrides.observer ?? ((event) => this.#observer(event)),
-      worker: { policy, ...(guarantee === undefined ? {} : { guarantee }), ...overrides.worker },
+      worker: { policy, ...(guarantee === undefined ? {} : { guarantee }), ...(retired === undefined ? {} : { retiredStores: retired }), ...overrides.worker },
     });
   }
 

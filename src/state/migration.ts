@@ -8,6 +8,9 @@
 import { isStreamError, messageOf, StoreError } from "../base/errors.ts";
 import type { StateStorage, StoredRow, StoreSpec } from "./storage.ts";
 
+/** The fingerprint of a store whose rows were deleted because no step had it any more. */
+export const RETIRED = "retired";
+
 /** Rows that are taken at once. */
 const PAGE_ROWS = 1_000;
 
@@ -48,6 +51,7 @@ export function versionOf(fingerprint: string): number {
 
 /** How rows kept under `kept` come into the form. Throws `STORE_NEWER` for a later version, `STORE_INCOMPATIBLE` where there is no way. */
 export function migrationOf({ store, form, migrate, reshape, rename }: FormChanges, kept: string): RowMigration {
+  if (kept === RETIRED) return () => [];
   const { kind, version } = form;
   const keptVersion = versionOf(kept);
   const keptForm = kept.replace(/ v\d+$/, "");

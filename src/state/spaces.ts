@@ -100,13 +100,17 @@ export class Spaces {
     return this.query("SELECT 1 FROM spaces WHERE id = ?1 AND part < 0", [space], () => true).length > 0;
   }
 
+  /** The space that one beside it is to replace. */
+  replacedBy(space: number): number | null {
+    const sql = "SELECT kept.id FROM spaces AS kept JOIN spaces AS own ON kept.store = own.store AND kept.part = -1 - own.part WHERE own.id = ?1";
+    return this.query(sql, [space], (row) => row.number(0))[0] ?? null;
+  }
+
   /** The space beside that of a store takes its place, whose rows are gone with it; inside of a transaction. */
   adopt(space: number): void {
-    const [at] = this.query("SELECT store, part FROM spaces WHERE id = ?1", [space], (row) => ({ store: row.text(0), part: row.number(1) }));
-    const partition = asideOf(at!.part);
-    const before = this.findSpace(at!.store, partition);
+    const before = this.replacedBy(space);
     if (before !== null) this.forgetSpace(before);
-    this.query("UPDATE spaces SET part = ?2 WHERE id = ?1", [space, partition]);
+    this.query("UPDATE spaces SET part = -1 - part WHERE id = ?1", [space]);
   }
 
   /** The names of all stores that were ever opened for a partition. */

@@ -154,6 +154,11 @@ export class StateStorage extends Spaces implements RowSink {
     return row;
   }
 
+  /** Whether a space has any row. */
+  hasRows(space: number): boolean {
+    return this.query("SELECT 1 FROM state WHERE space = ?1 LIMIT 1", [space], () => true).length > 0;
+  }
+
   /** How many rows a space has. */
   countRows(space: number): number {
     return this.query("SELECT count(*) FROM state WHERE space = ?1", [space], (row) => row.number(0))[0]!;
@@ -169,6 +174,14 @@ export class StateStorage extends Spaces implements RowSink {
       yield page;
       ({ time, key } = page.at(-1)!);
     }
+  }
+
+  /** Tells which rows are gone once a space takes the place of another. */
+  writeGone(space: number, sink: RowSink): void {
+    const sql =
+      "SELECT time, key FROM state AS kept WHERE space = ?2 AND NOT EXISTS (SELECT 1 FROM state WHERE space = ?1 AND time = kept.time AND key = kept.key)";
+    const before = this.replacedBy(space);
+    if (before !== null) this.query(sql, [space, before], (row) => sink.delete(space, row.number(0), row.text(1), false));
   }
 
   /** Says all rows of a space to another. */

@@ -18,6 +18,8 @@ import { controlTopicName } from "./own-topics.ts";
 export interface RunningTopology {
   /** By store: its fingerprint. */
   readonly stores: Readonly<Record<string, string>>;
+  /** By store: the name of the steps that run together with its own. */
+  readonly places: Readonly<Record<string, string>>;
   /** By topic that is read: the name of the steps that run together behind it. */
   readonly reads: Readonly<Record<string, string>>;
   /** By topic of the app's own: what lies in it, and where that comes from where it matters. */
@@ -51,6 +53,7 @@ export function runningTopology({ topics, subTopologies }: Topology): RunningTop
   };
   return {
     stores: Object.fromEntries(specs.map(({ name, fingerprint }) => [name, fingerprint])),
+    places: Object.fromEntries(subTopologies.flatMap(({ name, nodes }) => nodes.flatMap((node) => node.stores.map((store) => [store.name, name])))),
     reads: Object.fromEntries(subTopologies.flatMap(({ name, reads }) => reads.map((topic) => [topic.name, name]))),
     forms: Object.fromEntries(topics.filter(({ isInternal }) => isInternal).map((topic) => [topic.name, formOf(topic)])),
   };
@@ -65,6 +68,9 @@ export function changeFaults(running: RunningTopology, topology: Topology): stri
   return [
     ...both(running.reads, own.reads).map(([topic, theirs, ours]) => `topic "${topic}" is read as part of "${theirs}" by them and of "${ours}" by this one`),
     ...both(running.forms, own.forms).map(([topic, theirs, ours]) => `what lies in topic "${topic}" is "${theirs}" for them and "${ours}" for this one`),
+    ...both(running.places, own.places).filter(([, theirs]) => Object.values(own.reads).includes(theirs)).map(([store, theirs, ours]) =>
+      `store "${store}" is kept behind "${theirs}" by them and behind "${ours}" by this one: give the step another name`
+    ),
     ...both(running.stores, own.stores).flatMap(([store, theirs]) => storeFault(specs.get(store)!, theirs) ?? []),
   ];
 }
@@ -125,14 +131,15 @@ function merged(running: RunningTopology, own: RunningTopology): RunningTopology
   const older = Object.entries(running.stores).filter(([store, theirs]) => versionOf(theirs) > versionOf(own.stores[store] ?? theirs));
   return {
     stores: { ...running.stores, ...own.stores, ...Object.fromEntries(older) },
+    places: { ...running.places, ...own.places },
     reads: { ...running.reads, ...own.reads },
     forms: { ...running.forms, ...own.forms },
   };
 }
 
 function isSame(left: RunningTopology, right: RunningTopology): boolean {
-  const text = ({ stores, reads, forms }: RunningTopology): string =>
-    JSON.stringify([stores, reads, forms].map((part) => Object.entries(part).sort(([a], [b]) => a < b ? -1 : 1)));
+  const text = ({ stores, places, reads, forms }: RunningTopology): string =>
+    JSON.stringify([stores, places, reads, forms].map((part) => Object.entries(part).sort(([a], [b]) => a < b ? -1 : 1)));
   return text(left) === text(right);
 }
 
@@ -174,8 +181,8 @@ async function readOn(log: Log, topic: string, from: number): Promise<Read> {
 }
 
 function readRunning(topic: string, text: string): RunningTopology {
-  const { version, stores, reads, forms } = JSON.parse(text) as RunningTopology & { readonly version: number };
-  if (version === VERSION) return { stores, reads, forms };
+  const { version, stores, places, reads, forms } = JSON.parse(text) as RunningTopology & { readonly version: number };
+  if (version === VERSION) return { stores, places, reads, forms };
   throw new DefinitionError(
     `Cannot read in "${topic}" what workers of the app do: it is of format ${version}, this version of Millrace reads ${VERSION}: run the later version, as they do`,
     { code: "TOPOLOGY_INCOMPATIBLE" },

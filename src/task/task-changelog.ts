@@ -41,8 +41,9 @@ export class TaskChangelog {
     for (const store of stores) store.flush(this.#changes);
     if (!this.#hasNews) return [];
     this.#writer.now = now;
-    for (const { space, spec } of this.#unsaid) {
+    for (const { space, spec, isMigrated } of this.#unsaid) {
       this.#writer.space(spec.name, spec.fingerprint);
+      if (isMigrated) this.#storage.writeGone(space, this.#writer);
       // It was said in the changelog of other steps, which are parted or joined otherwise now, or its rows are in another form now.
       if (this.#storage.changelogOf(space) !== null) this.#storage.writeTo(space, this.#writer);
     }
@@ -84,7 +85,7 @@ export class TaskChangelog {
   }
 }
 
-/** Pending records and clocks: of a part that is parted each new one takes its own. */
+/** Pending records, clocks and orders: of a part that is parted each new one takes its own. */
 function isShared(store: string): boolean {
-  return store.endsWith("#pending") || store.endsWith("#clocks");
+  return store.endsWith("#pending") || store.endsWith("#clocks") || store.endsWith("#orders");
 }

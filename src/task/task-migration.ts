@@ -2,7 +2,7 @@
 import type { Observer } from "../observe/events.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { StoreMigration } from "../state/migration.ts";
-import type { StateStorage } from "../state/storage.ts";
+import type { StateStorage, StoreSpec } from "../state/storage.ts";
 import type { MissingTask } from "./task-restore.ts";
 
 /** With what stores are migrated. */
@@ -15,11 +15,15 @@ export interface TaskMigrationOptions {
 }
 
 /**
- * Migrates the stores of a task; false when it is not wanted any more. What is kept stays until the first commit, which says the new rows. Throws `STORE_INCOMPATIBLE` where there is no way to the
+ * Migrates the stores of a task, and empties the retired ones that it has; false when it is not wanted any more. What is kept stays until the first commit, which says the new rows. Throws `STORE_INCOMPATIBLE` where there is no way to the
  * new form, `STORE_NEWER` where a later version of the app was there.
  */
-export async function migrateStores({ sub, partition }: MissingTask, { storage, runtime, report, isWanted }: TaskMigrationOptions): Promise<boolean> {
-  for (const spec of sub.nodes.flatMap((node) => node.stores)) {
+export async function migrateStores(
+  { sub, partition }: MissingTask,
+  retired: readonly StoreSpec[],
+  { storage, runtime, report, isWanted }: TaskMigrationOptions,
+): Promise<boolean> {
+  for (const spec of [...sub.nodes.flatMap((node) => node.stores), ...retired]) {
     const before = storage.kept(spec.name, partition)?.fingerprint ?? null;
     if (before === null || before === spec.fingerprint) {
       storage.forgetAside(spec.name, partition);

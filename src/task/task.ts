@@ -65,6 +65,8 @@ export interface TaskOptions {
   readonly policy: Policy;
   /** What tasks of these names left behind is this one's, as far as it has their inputs. */
   readonly formerNames: readonly string[];
+  /** Stores without a step, which it empties. */
+  readonly retired: readonly StoreSpec[];
   /** For topics that don't say; null: off. */
   readonly idleTimeoutMs: number | null;
   /** Values are frozen before functions of the user's see them. */
@@ -184,6 +186,7 @@ export class Task implements Stamp {
         subTopology.nodes.some(({ stores, clockDelayMs, writes }) => stores.length > 0 || clockDelayMs !== null || writes?.carriesClock === true),
       openStore: (spec) => this.store(spec),
     });
+    for (const spec of options.retired) this.store(spec);
     this.#checkpoint.restore(options.formerNames);
     this.#done = new OrdersDone(this.store(ordersStore(this.name)), runtime.now());
     for (const name of options.formerNames) this.#done.adopt(this.store(ordersStore(name)));

@@ -11,7 +11,7 @@ import type { CommitReceipt, CommittedPosition, CommitUnit, Guarantee, Log, Memb
 import { errorFacts, type Observer } from "../observe/events.ts";
 import type { TopicPartition } from "../record/record.ts";
 import type { Runtime, Timer } from "../runtime/runtime.ts";
-import { StateStorage } from "../state/storage.ts";
+import { StateStorage, type StoreSpec } from "../state/storage.ts";
 import type { Database } from "../sqlite/database.ts";
 import type { Budget, Policy, TopicDefinition } from "../topology/node.ts";
 import type { SubTopology, Topology } from "../topology/topology.ts";
@@ -30,6 +30,7 @@ import { Task } from "./task.ts";
 import { migrateStores } from "./task-migration.ts";
 import { type MissingTask, TaskRestore } from "./task-restore.ts";
 import { topicSpecs } from "./topic-specs.ts";
+import { UnusedStores } from "./unused-stores.ts";
 import { type Standstill, Watchdog } from "./watchdog.ts";
 
 /** How a worker is set up. */
@@ -59,6 +60,8 @@ export interface WorkerOptions {
   readonly hasChangelogs?: boolean;
   /** Starts beside workers that do otherwise: they were stopped. @default false: refused with `TOPOLOGY_INCOMPATIBLE` */
   readonly acceptsChange?: boolean;
+  /** Stores whose steps are gone: what is kept of them is deleted. @default none */
+  readonly retiredStores?: readonly string[];
   /** For topics that don't say; null: off. */
   readonly idleTimeoutMs?: number | null;
   /** Between two clock-only records to one partition. @default 1,000 */
@@ -119,6 +122,7 @@ export class Worker {
   /** How often that has changed. */
   #assignments = 0;
   readonly #refused = new Map<string, Error>();
+  readonly #unused: UnusedStores;
   /** Told when that changes, or the worker ends. */
   readonly #changeWaiters = new Set<() => void>();
   /** What was begun before the last abort is not this worker's any more. */
@@ -160,7 +164,8 @@ export class Worker {
     assert(database !== null, "a log without state needs a database beside it");
     this.#database = options.log.capabilities.holdsState ? null : database;
     const storage = this.#storage = new StateStorage(database);
-    const { topology, log, runtime } = options;
+    const { topology, log, runtime, retiredStores = [] } = options;
+    this.#unused = new UnusedStores({ storage, topology, retired: retiredStores, report: this.#observer });
     this.#restore = hasChangelogs(options)
       ? new TaskRestore({ topology, log, runtime, storage, report: this.#observer, onChange: (fn) => this.#onChange(fn) })
       : null;
@@ -498,9 +503,12 @@ export class Worker {
         if (found === null || !isWanted()) return;
         restoredRecords += found;
       }
-      if (!await migrateStores({ sub, partition }, { storage: this.#storage, runtime: this.#runtime, report: this.#observer, isWanted }) || !isWanted()) return;
+      const isFirst = (name: string): boolean => name === this.#topology.subTopologies.find((each) => this.#inputsOf(each, partition).length > 0)?.name;
+      const retired = this.#unused.retiredBy({ sub, partition }, restore?.changelogOf(sub) ?? null, isFirst);
+      const migration = { storage: this.#storage, runtime: this.#runtime, report: this.#observer, isWanted };
+      if (!await migrateStores({ sub, partition }, retired, migration) || !isWanted()) return;
       const startOf = (topic: string, of = partition): number => described.get(placeOf({ topic, partition: of }))?.start ?? 0;
-      const task = this.#inOneTransaction(() => this.#buildTask(sub, partition, position, startOf));
+      const task = this.#inOneTransaction(() => this.#buildTask(sub, partition, retired, position, startOf));
       this.#builtAt.set(task, this.#controls.position);
       this.#tasks.push(task);
       this.#observer({ type: "taskStarted", task: task.id, restoredRecords, durationMs: this.#runtime.monotonic() - startedAt });
@@ -513,6 +521,7 @@ export class Worker {
     // Partitions came or went meanwhile: what was read may be old.
     if (this.#assignments !== assignments) return await this.#buildMissing();
     for (const [index, result] of results.entries()) if (result.status === "rejected") this.#refuse(missing[index]!, result.reason);
+    this.#unused.say();
   }
 
   /** A task whose state a later version of the app keeps waits for a worker of that; the other tasks of this one go on. */
@@ -559,6 +568,7 @@ export class Worker {
   #buildTask(
     sub: SubTopology,
     partition: number,
+    retired: readonly StoreSpec[],
     committed: (topic: string) => number | null,
     start: (topic: string, partition?: number) => number,
   ): Task {
@@ -574,6 +584,7 @@ export class Worker {
       report: this.#observer,
       policy: this.#options.policy ?? defaultPolicy,
       changelog: this.#restore?.changelogOf(sub) ?? null,
+      retired,
       formerNames: formerNames(this.#storage.stores(partition), sub.reads.map(({ name }) => name), this.#topology.subTopologies.map(({ name }) => name)),
       freezesValues: this.#options.freezesValues ?? false,
       idleTimeoutMs: this.#options.idleTimeoutMs ?? null,

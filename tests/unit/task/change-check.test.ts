@@ -103,6 +103,11 @@ const incompatible: readonly (readonly [string, (topics: Topics) => void, string
   ["what goes through a topic of the app's own comes from elsewhere", ({ app, other }) => {
     app.stream(other).groupBy((value) => value, { name: "by" }).window(tumbling("1h"), { name: "values" }).aggregate({ n: count() });
   }, 'what lies in topic "t-by-repartition" is "keys any, from in" for them and "keys any, from other" for this one'],
+  ["a step with state reads another source", (topics) => {
+    const { app, input, other } = topics;
+    app.stream(input).forEach(() => {});
+    app.stream(other).groupByKey().window(tumbling("1h"), { emit: "update", name: "hourly" }).aggregate({ n: count() });
+  }, 'store "hourly" is kept behind "in" by them and behind "other" by this one: give the step another name'],
   ["features have another version", ({ app }) => {
     app.features("account", { value: v.number() }, { version: 2, migrate: () => ({}) });
   }, 'what lies in topic "t-account" is "keys text" for them and "keys text, v2" for this one'],
