@@ -10,9 +10,8 @@ import type { Log } from "../log/log.ts";
 import type { RecordCursor } from "../record/cursor.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Change } from "../task/audit.ts";
-import { auditTopicName, ownTopics, retryTopicName } from "../task/own-topics.ts";
 import type { TopicDefinition } from "../topology/node.ts";
-import { partitionCounts, type Topology } from "../topology/topology.ts";
+import type { Topology } from "../topology/topology.ts";
 import { type Letter, type LetterBoxName, type LetterState, letterTopicName, readLetter } from "./letter.ts";
 import { auditPage, eachLetter, editsAt, historyOf, type LetterHost } from "./letter-box.ts";
 import { LetterGroups } from "./letter-groups.ts";
@@ -65,6 +64,7 @@ export interface PurgeAnswer {
 /** Whose letters. */
 export interface LetterDeskOptions {
   readonly topology: Topology;
+  /** With the topics of the app: whoever opens it makes them. */
   readonly log: Log;
   readonly runtime: Runtime;
 }
@@ -75,7 +75,6 @@ const PROBLEMS_SHOWN_MAX = 20;
 /** Reads letters and has them edited, tried again or purged. Methods reject with `OPTION_INVALID` for what cannot be done (`details.reason`: `missing` or `state`), and as the log does. */
 export class LetterDesk {
   readonly #host: LetterHost;
-  readonly #topology: Topology;
   readonly #topics: ReadonlyMap<string, TopicDefinition>;
   readonly #entrances: Entrances;
   readonly #boxes: readonly LetterBoxName[];
@@ -84,7 +83,6 @@ export class LetterDesk {
 
   constructor({ topology, log, runtime }: LetterDeskOptions) {
     this.#host = { app: topology.app, log, runtime };
-    this.#topology = topology;
     this.#topics = new Map(topology.topics.map((topic) => [topic.name, topic]));
     this.#entrances = entrancesOf(topology);
     this.#boxes = boxesOf(topology);
@@ -160,7 +158,6 @@ export class LetterDesk {
         if (state === "queued") throw refused(`Letter ${edit.id} waits to be tried again as it is: edit it when that is done.`, "state");
         changes.push({ action: "edit", letter: letterId(letter), value: await givenBytes(edit, letter, this.#topics.get(letter.place.topic)) });
       }
-      await this.#ensureTopics();
       await appendChanges(this.#host, by, changes, this.#host.runtime.now());
       return { edited: ids.size };
     });
@@ -182,7 +179,7 @@ export class LetterDesk {
       const ids: number[] = [];
       const problems: { readonly id: number; readonly reason: string }[] = [];
       const orders = new ReplayOrders(this.#host, by, at);
-      const selected = await this.#select(box, selection, dryRun, (cursor, status) => {
+      const selected = await this.#select(box, selection, (cursor, status) => {
         const state = stateOf(status);
         if (state !== "open" && !(again && state === "replayed")) {
           already++;
@@ -216,7 +213,7 @@ export class LetterDesk {
         changes = [];
         await appendChanges(this.#host, by, written, this.#host.runtime.now());
       };
-      const selected = await this.#select(box, selection, dryRun, ({ position }, status) => {
+      const selected = await this.#select(box, selection, ({ position }, status) => {
         const state = stateOf(status);
         if (state === "purged" || state === "queued") {
           already++;
@@ -243,13 +240,11 @@ export class LetterDesk {
   async #select(
     box: LetterBoxName,
     selection: Selection,
-    dryRun: boolean,
     visit: (cursor: RecordCursor, status: LetterStatus) => void | Promise<void>,
   ): Promise<number> {
     checkSelection(selection);
     const ids = selection.ids === undefined ? null : new Set(selection.ids);
     if (ids !== null) this.#checkAllFound(box, ids, await this.#positions(box, ids));
-    if (!dryRun) await this.#ensureTopics();
     let selected = 0;
     const [first, last] = ids === null ? [0, Infinity] : rangeOf(ids);
     await eachLetter(this.#host, box, first, (cursor, status) => {
@@ -282,15 +277,6 @@ export class LetterDesk {
     const shown = missing.slice(0, 5).join(", ");
     const more = missing.length > 5 ? ` and ${missing.length - 5} more` : "";
     throw refused(`There is no letter ${shown}${more} in "${letterTopicName(box)}".`, "missing");
-  }
-
-  /** A worker makes them at its start; the app may not have run since they were invented. */
-  async #ensureTopics(): Promise<void> {
-    const { app, log } = this.#host;
-    if (log.partitionsOf(retryTopicName(app)) !== null && log.partitionsOf(auditTopicName(app)) !== null) return;
-    const counts = partitionCounts(this.#topology, (topic) => log.partitionsOf(topic));
-    const widest = Math.max(1, ...counts.values());
-    await log.ensureTopics(ownTopics(app, log.partitionsOf(retryTopicName(app)) ?? widest));
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {

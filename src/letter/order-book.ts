@@ -4,6 +4,7 @@
  * - **O1** A record to be tried again is durable before the audit says so: a process that ends in between loses nothing, and ordering it again repeats nothing, for the task that takes it knows letter
  *   and run.
  */
+import { assert } from "../base/assert.ts";
 import type { Append } from "../log/log.ts";
 import type { NewRecord } from "../record/record.ts";
 import { auditRecord, type Change, type LetterId } from "../task/audit.ts";
@@ -56,7 +57,8 @@ export class ReplayOrders {
     const { app, log, runtime } = this.#host;
     const edits = await editsAt(this.#host, letters.flatMap(({ status }) => status.editedAt === null ? [] : [status.editedAt]));
     const now = runtime.now();
-    const partitions = log.partitionsOf(retryTopicName(app)) ?? 1;
+    const partitions = log.partitionsOf(retryTopicName(app));
+    assert(partitions !== null, "the topics of an app are there once its log is open");
     const byPartition = new Map<number, Append & { readonly records: NewRecord[] }>();
     const changes = letters.map(({ letter, status }): Change => {
       const run = nextRun(status);

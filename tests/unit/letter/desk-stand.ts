@@ -9,9 +9,9 @@ import type { HeaderField, NewRecord } from "../../../src/record/record.ts";
 import { packValue } from "../../../src/record/value-bytes.ts";
 import { type VirtualRuntime, virtualRuntime } from "../../../src/testing/virtual-runtime.ts";
 import { type AuditEntry, readAudit } from "../../../src/task/audit.ts";
-import { letterTopic } from "../../../src/task/letter-topics.ts";
 import { deadLetterHeaders, lateHeaders } from "../../../src/task/letters.ts";
 import { readRetry, RETRY_HEADER, type RetryNote } from "../../../src/task/retry-topic.ts";
+import { topicSpecs } from "../../../src/task/topic-specs.ts";
 import type { Topology } from "../../../src/topology/topology.ts";
 import { failingShop } from "./shop.ts";
 
@@ -47,11 +47,7 @@ export async function deskStand(partitions: number = 1, wrap: (log: Log) => Log 
   const runtime = virtualRuntime({ host, seed: 1, startAt: START });
   const topology = internalsOf(failingShop(partitions).app).builder.build();
   const log = wrap(memoryLog(runtime));
-  const letters = (["dlq", "late"] as const).map((kind) => letterTopic("orders", kind));
-  await log.ensureTopics([
-    { name: "orders", partitions, retention: "forever", internal: false },
-    ...letters.map(({ name, retention }) => ({ name, partitions: 1, retention, internal: false })),
-  ]);
+  await log.ensureTopics(topicSpecs({ topology, log, hasChangelogs: false }));
   return { log, runtime, topology, desk: new LetterDesk({ topology, log, runtime }) };
 }
 
