@@ -108,7 +108,7 @@ export type { Payload } from "./src/record/record.ts";
 export type { Schema, SchemaIssue, SchemaOutput, SchemaProps, SchemaResult } from "./src/record/schema.ts";
 export { env } from "./src/runtime/env-value.ts";
 export type { EnvValue, Secret } from "./src/runtime/env-value.ts";
-export type { Disk, DiskFile, DiskLock, LockHolder } from "./src/runtime/disk.ts";
+export type { Disk, DiskFile, DiskLock, LockHolder, OpenFileOptions } from "./src/runtime/disk.ts";
 export type { ParentProcess, ProcessEnd, SpawnedProcess, SpawnOptions } from "./src/runtime/processes.ts";
 export type { HashAlgorithm, Runtime, RuntimeCapabilities, ServeOptions, Server, Timer } from "./src/runtime/runtime.ts";
 export type { DatabaseOptions } from "./src/sqlite/database.ts";
