@@ -21,6 +21,7 @@ import { type AuditView, auditViewOf, type LetterCounts, type LetterGroup, type 
 import { appendChanges, letterId, ReplayOrders } from "./order-book.ts";
 import { type Entrances, entrancesOf, type ReplayTime, unfitBecause } from "./replay.ts";
 import { checkSelection, fits, type LetterFilter, type Selection } from "./selection.ts";
+import { wholePage } from "./whole-page.ts";
 
 /** Which letters are listed. */
 export interface LetterQuery extends LetterFilter {
@@ -118,6 +119,16 @@ export class LetterDesk {
       letters.push(summaryOf(letter, status, this.#topics.get(letter.place.topic)));
     });
     return { letters, next: hasMore ? letters.at(-1)!.id : null };
+  }
+
+  /** As `list`, with all of the letters but their history; fewer of them where they are large. */
+  async whole(box: LetterBoxName, query: LetterQuery): Promise<{ readonly letters: readonly LetterView[]; readonly next: number | null }> {
+    return await wholePage(this.#host, box, {
+      start: (query.after ?? -1) + 1,
+      limit: query.limit,
+      isShown: (cursor, status) => isShown(query, cursor, status),
+      topicOf: ({ place }) => this.#topics.get(place.topic),
+    });
   }
 
   /** Letters that failed alike, the most frequent failure first. `others`: letters of kinds beyond a thousand. */

@@ -1,5 +1,6 @@
 /** `millrace dlq edit` and `millrace late edit`: gives letters other values, which their replay takes. */
 import type { GivenValue } from "../../letter/letter-values.ts";
+import type { LetterView } from "../../letter/letter-view.ts";
 import { type CliCommand, type CommandHost, defineCommand } from "../command.ts";
 import { filterQuery, type LetterChoice, type LetterWord, SELECTION, type SelectionFlags, selectionFlags, understandChoice } from "../letters/letter-flags.ts";
 import { LetterPages } from "../letters/letter-pages.ts";
@@ -112,17 +113,22 @@ async function changesOf(
   host: CommandHost,
 ): Promise<{ readonly changes: readonly LetterChange[]; readonly selected: number }> {
   const repairFunction = repair.how === "with" ? repairFunctionOf(repair.file, await host.load(repair.file)) : null;
-  const ids = [...choice.ids];
-  if (ids.length === 0) { for await (const { id } of pages.each({ ...filterQuery(choice.filter, host), state: "open" })) ids.push(id); }
   const changes: LetterChange[] = [];
-  for (let at = 0; at < ids.length; at += LETTERS_AT_ONCE) {
-    const letters = await Promise.all(ids.slice(at, at + LETTERS_AT_ONCE).map((id) => pages.letter(id)));
+  let selected = 0;
+  for await (const letters of chosen(pages, choice, host)) {
+    selected += letters.length;
     for (const letter of letters) {
       const change = await repaired(letter, repair, repairFunction);
       if (change !== null) changes.push(change);
     }
   }
-  return { changes, selected: ids.length };
+  return { changes, selected };
+}
+
+/** Those that were named, or the open ones that have in common what was said. */
+async function* chosen(pages: LetterPages, { ids, filter }: LetterChoice, host: CommandHost): AsyncGenerator<readonly LetterView[]> {
+  if (ids.length === 0) return yield* pages.whole({ ...filterQuery(filter, host), state: "open" });
+  for (let at = 0; at < ids.length; at += LETTERS_AT_ONCE) yield await Promise.all(ids.slice(at, at + LETTERS_AT_ONCE).map((id) => pages.letter(id)));
 }
 
 function requests(changes: readonly LetterChange[], isForced: boolean): readonly (readonly (GivenValue & { readonly id: number })[])[] {

@@ -11,7 +11,7 @@ import {
   selectOf,
   understandChoice,
 } from "../letters/letter-flags.ts";
-import { LetterPages } from "../letters/letter-pages.ts";
+import { LetterPages, PAGE_MAX } from "../letters/letter-pages.ts";
 import { type Replayed, waitForReplay } from "../letters/replay-wait.ts";
 import {
   type CommandText,
@@ -107,7 +107,7 @@ function wait(
     topic: `${choice.source}-${word.word}`,
     newest,
     onProgress: (left) => {
-      if (!json) runtime.print(`${counted(left, "letter")} or more to go`, "error");
+      if (!json) runtime.print(`${manyText(left)} to go`, "error");
     },
   });
 }
@@ -139,6 +139,11 @@ function endLines(word: LetterWord, asked: ReplayArguments, connection: Connecti
 export function replayedLines({ word }: LetterWord, source: string, { taken, failedAgain, left }: Replayed, command: CommandText): readonly string[] {
   const lines = [`${taken} replayed: ${taken - failedAgain} went through, ${failedAgain} failed again`];
   if (failedAgain > 0) lines.push(`Those are new letters: ${command(`${word} list`, quoted(source))}`);
-  if (left > 0) lines.push(`${left} or more were not taken for 30 s: is their partition paused, or its task stopped? ${command("status")}`);
+  if (left > 0) lines.push(`${manyText(left)} not taken for 30 s: is their partition paused, or its task stopped? ${command("status")}`);
   return lines;
+}
+
+/** Beyond a page of them nobody counts. */
+function manyText(left: number): string {
+  return left < PAGE_MAX ? String(left) : `${left} or more`;
 }

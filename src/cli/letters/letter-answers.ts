@@ -1,6 +1,6 @@
 /** What the admin pages answer of letters. */
 import type { LetterState } from "../../letter/letter.ts";
-import type { LetterCounts, LetterGroup, LetterSummary } from "../../letter/letter-view.ts";
+import type { LetterCounts, LetterGroup, LetterSummary, LetterView } from "../../letter/letter-view.ts";
 
 /** `GET /admin/letters`. */
 export interface SourcesAnswer {
@@ -16,6 +16,12 @@ export interface GroupsAnswer {
 export interface LettersAnswer {
   readonly letters: readonly LetterSummary[];
   /** What to go on after; null: these are all. */
+  readonly next: number | null;
+}
+
+/** `GET /admin/letters/{kind}/{source}/whole`. */
+export interface WholeLettersAnswer {
+  readonly letters: readonly LetterView[];
   readonly next: number | null;
 }
 

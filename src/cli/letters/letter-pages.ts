@@ -1,7 +1,7 @@
 /** The pages of the letters of one source, as commands ask for them. */
 import type { LetterView } from "../../letter/letter-view.ts";
 import type { AdminClient, Query } from "../admin-client.ts";
-import type { GroupsAnswer, LettersAnswer } from "./letter-answers.ts";
+import type { GroupsAnswer, LettersAnswer, WholeLettersAnswer } from "./letter-answers.ts";
 import type { LetterWord } from "./letter-flags.ts";
 
 /** As many as a page gives at once. */
@@ -37,7 +37,17 @@ export class LetterPages {
     return this.#client.post(`${this.#path}/${action}`, body);
   }
 
-  /** Every letter that a query gives, page by page. */
+  /** Every letter that a query gives, all of it but its history, page by page. */
+  async *whole(query: Query): AsyncGenerator<readonly LetterView[]> {
+    for (let after: number | undefined;;) {
+      const { letters, next }: WholeLettersAnswer = await this.#client.get(`${this.#path}/whole`, { ...query, after, limit: PAGE_MAX });
+      yield letters;
+      if (next === null) return;
+      after = next;
+    }
+  }
+
+  /** Every letter that a query gives, in short, page by page. */
   async *each(query: Query): AsyncGenerator<LettersAnswer["letters"][number]> {
     for (let after: number | undefined = query["after"] as number | undefined;;) {
       const { letters, next }: LettersAnswer = await this.list({ ...query, after, limit: PAGE_MAX });

@@ -50,8 +50,9 @@ export async function waitForReplay(options: ReplayWaitOptions): Promise<Replaye
     const now = runtime.monotonic();
     if (left < before) movedAt = now;
     else if (now - movedAt >= PATIENCE_MS) break;
-    if (now - saidAt >= PROGRESS_MS) onProgress(left);
-    if (now - saidAt >= PROGRESS_MS) saidAt = now;
+    if (left === 0 || now - saidAt < PROGRESS_MS) continue;
+    onProgress(left);
+    saidAt = now;
   }
   return { taken: Math.max(0, queued - left), failedAgain: await countFailed(options), left };
 }

@@ -52,6 +52,7 @@ export function lettersRoutes(host: HttpHost, guard: Guard): readonly Route[] {
       async ({ url: { searchParams } }) => await desk.audit(numberOf(searchParams, "after") ?? Infinity, limitOf(searchParams)),
     ),
     page(BOX, [...FILTER_NAMES, "state", "after", "limit"], async (call) => await desk.list(boxOf(host, call), queryOf(call))),
+    page(`${BOX}/whole`, [...FILTER_NAMES, "state", "after", "limit"], async (call) => await desk.whole(boxOf(host, call), queryOf(call))),
     page(`${BOX}/groups`, [...FILTER_NAMES, "state"], async (call) => await desk.groups(boxOf(host, call), queryOf(call))),
     order(`${BOX}/edit`, ["edits"], async ({ body, by }, box) => await desk.edit(box, editsOf(body["edits"]), by)),
     order(`${BOX}/replay`, ["select", "dryRun", "again", "at"], async ({ body, by }, box) => {

@@ -213,7 +213,7 @@ describe("what was done", () => {
     expect(replayedLines(DEAD, "orders", { taken: 2, failedAgain: 1, left: 3 }, command)).toEqual([
       "2 replayed: 1 went through, 1 failed again",
       "Those are new letters: millrace dlq list app.ts orders --dir 'my data'",
-      "3 or more were not taken for 30 s: is their partition paused, or its task stopped? millrace status app.ts --dir 'my data'",
+      "3 not taken for 30 s: is their partition paused, or its task stopped? millrace status app.ts --dir 'my data'",
     ]);
   });
 
