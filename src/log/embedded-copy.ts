@@ -88,11 +88,7 @@ export class EmbeddedCopies {
       copy.close();
       return new OpenCopy(disk, target, () => (this.#made = null));
     } catch (thrown) {
-      try {
-        copy.close();
-      } catch {
-        // The disk has failed already, by what was thrown.
-      }
+      copy.close();
       removeQuietly(disk, target);
       throw thrown;
     }

@@ -72,7 +72,11 @@ export class SqliteCopy implements DatabaseCopy {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#finish();
-    this.#options.target.close();
+    try {
+      this.#options.target.close();
+    } catch {
+      // What was flushed is there; what was not is of no use, and must not keep the database from being closed.
+    }
   }
 
   #finish(): void {
