@@ -3,6 +3,7 @@ import * as v from "valibot";
 import { type App, type AppOptions, collect, createApp, type ErrorPolicy, retryLater, skip, sum, terminal, tumbling, type Windowed } from "../../mod.ts";
 import type { Book } from "./book.ts";
 import { ATTEMPTS, type Fault, type Lane, lanes, PARTITIONS, type Plan, type Step, WINDOW_MS } from "./plan.ts";
+import { HOOK } from "./sender.ts";
 
 /** What the app is made of. */
 export interface ErrorsAppOptions extends AppOptions {
@@ -82,10 +83,21 @@ export function errorsApp({ name, plan, book, life, ...options }: ErrorsAppOptio
         meet("timestamp", event.n);
         return event.at;
       },
+      key: ({ k }) => k,
       partitions: PARTITIONS,
       retention: "infinity",
       errors: policies[lane],
     });
+    if (lane === "nothing") {
+      app.webhook(HOOK, {
+        topic: source,
+        verify: "none",
+        body: Event,
+        headers: v.object({ "x-id": v.string(), n: v.string() }),
+        map: ({ body }) => body,
+        idempotencyKey: ({ headers }) => headers["x-id"],
+      });
+    }
     const main = app.stream(source)
       .groupByKey()
       .map(({ n, k }) => {

@@ -7,7 +7,8 @@ import { type Program, type ProgramRuntime, spawnProgram } from "../shim/spawn.t
 import { Book } from "./book.ts";
 import { closeWindows, makeSources, writeRecords } from "./content.ts";
 import { Plan } from "./plan.ts";
-import { DRAIN_MS, type ErrorsRunOptions, type ErrorsRunResult, generator, judgeNow, resultOf, RUN_NAME } from "./run.ts";
+import { drainMs, type ErrorsRunOptions, type ErrorsRunResult, generator, judgeNow, resultOf, RUN_NAME } from "./run.ts";
+import { addressIn, postTo, Sender } from "./sender.ts";
 import type { WorkerArguments } from "./worker-fixture.ts";
 
 const fixture = new URL("./worker-fixture.ts", import.meta.url);
@@ -28,32 +29,37 @@ export async function embeddedErrorsRun(options: ErrorsRunOptions & { readonly r
       await makeSources(log, RUN_NAME);
       await writeRecords(log, RUN_NAME, plan, written, until);
       if (until === records) await closeWindows(log, RUN_NAME, plan);
+      sender.add(written, until);
       written = until;
     });
+  const sender = new Sender(plan);
 
   for (let crash = 1; crash <= crashes; crash++) {
     await write(Math.ceil(records * crash / (crashes + 1)));
     const program = start();
     // Now and then before it works.
-    if (random() < 0.9) await program.line();
-    await Promise.race([sleep(lifeMs * (0.2 + random())), program.exited]);
-    program.kill("SIGKILL");
+    const url = random() < 0.9 ? addressIn(await program.line()) : null;
+    const over = Promise.race([sleep(lifeMs * (0.2 + random())), program.exited]).then(() => program.kill("SIGKILL"));
+    if (url !== null) await sender.send(postTo(url), over);
+    await over;
     const { code, signal } = await program.exited;
     onEvent?.(`crash ${crash}; ${program.stderr().trim()}`);
     if (signal !== "SIGKILL" && code !== 137) throw new Error(`The app ended with ${code ?? signal} by itself (seed ${seed}): ${program.stderr()}`);
   }
   await write(records);
-  for (const deadline = performance.now() + DRAIN_MS;;) {
+  for (const deadline = performance.now() + drainMs(records);;) {
     const program = start();
-    await program.line();
-    await sleep(2 * lifeMs);
+    const url = addressIn(await program.line());
+    const over = Promise.race([sleep(2 * lifeMs), program.exited]);
+    if (url !== null) await sender.send(postTo(url), over);
+    await over;
     program.kill("SIGTERM");
     const { code, signal } = await program.exited;
     if (code !== 0) throw new Error(`The app ended with ${code ?? signal} after SIGTERM, wanted 0 (seed ${seed}): ${program.stderr()}`);
     const { verdict, left } = await withLog(directory, (log) => judgeNow(log, RUN_NAME, plan, directory));
     onEvent?.(`${verdict.missing} records have not come to an end; ${program.stderr().trim()}`);
-    const isDone = verdict.missing === 0 && left.length === 0;
-    if (isDone || performance.now() > deadline) return resultOf(crashes, lives, verdict, left);
+    const isDone = verdict.missing === 0 && left.length === 0 && sender.left === 0;
+    if (isDone || performance.now() > deadline) return resultOf({ crashes, lives, sent: sender.taken }, verdict, left);
   }
 }
 

@@ -7,7 +7,8 @@ import { type Program, type ProgramRuntime, spawnProgram } from "../shim/spawn.t
 import { Book } from "./book.ts";
 import { closeWindows, makeSources, writeRecords } from "./content.ts";
 import { Plan } from "./plan.ts";
-import { DRAIN_MS, type ErrorsRunOptions, type ErrorsRunResult, generator, judgeNow, resultOf } from "./run.ts";
+import { drainMs, type ErrorsRunOptions, type ErrorsRunResult, generator, judgeNow, resultOf } from "./run.ts";
+import { addressIn, type Post, postTo, Sender } from "./sender.ts";
 import type { WorkerArguments } from "./worker-fixture.ts";
 
 /** What a run on a broker needs besides. */
@@ -32,9 +33,12 @@ export async function kafkaErrorsRun(options: KafkaErrorsRunOptions): Promise<Er
   const plan = new Plan(records, seed, Date.now());
   const random = generator(seed);
   new Book(directory, records).close();
+  const sender = new Sender(plan);
   const workers: Program[] = [];
-  let lives = 0, written = 0;
-  const start = (index: number): Promise<unknown> => {
+  /** Where each listens; null: it does not. */
+  const addresses: (string | null)[] = [];
+  let lives = 0, written = 0, turns = 0;
+  const start = async (index: number): Promise<void> => {
     const args: WorkerArguments = {
       name,
       records,
@@ -46,10 +50,22 @@ export async function kafkaErrorsRun(options: KafkaErrorsRunOptions): Promise<Er
       kafka: { brokers, client, sessionTimeout },
     };
     workers[index] = spawnProgram(runtime, fixture, [JSON.stringify(args)]);
-    return workers[index].line();
+    addresses[index] = addressIn(await workers[index].line());
+  };
+  /** To whoever listens; nobody knows of those that have died before they are asked. */
+  const post: Post = async (request) => {
+    const urls = addresses.filter((url) => url !== null);
+    const url = urls[turns++ % urls.length];
+    if (url === undefined) throw new Error("No worker listens");
+    return await postTo(url)(request);
+  };
+  const sendFor = async (ms: number): Promise<void> => {
+    const over = sleep(ms);
+    await Promise.all([over, sender.send(post, over)]);
   };
   const end = async (index: number, signal: "SIGKILL" | "SIGTERM"): Promise<void> => {
     const program = workers[index]!;
+    addresses[index] = null;
     program.kill(signal);
     const { code, signal: by } = await program.exited;
     onEvent?.(`worker ${index} ended; ${program.stderr().trim()}`);
@@ -58,6 +74,7 @@ export async function kafkaErrorsRun(options: KafkaErrorsRunOptions): Promise<Er
   };
   const write = async (log: Log, until: number): Promise<void> => {
     await writeRecords(log, name, plan, written, until);
+    sender.add(written, until);
     written = until;
   };
 
@@ -68,7 +85,7 @@ export async function kafkaErrorsRun(options: KafkaErrorsRunOptions): Promise<Er
     await write(log, Math.ceil(records / (crashes + 1)));
     await Promise.all(Array.from({ length: WORKERS }, (_, index) => start(index)));
     for (let crash = 1; crash <= crashes; crash++) {
-      await sleep(lifeMs * (0.2 + random()));
+      await sendFor(lifeMs * (0.2 + random()));
       await end(crash % WORKERS, "SIGKILL");
       onEvent?.(`crash ${crash}`);
       const started = start(crash % WORKERS);
@@ -77,19 +94,20 @@ export async function kafkaErrorsRun(options: KafkaErrorsRunOptions): Promise<Er
       await write(log, Math.ceil(records * (crash + 1) / (crashes + 1)));
     }
     await closeWindows(log, name, plan);
-    for (const deadline = performance.now() + DRAIN_MS;;) {
-      await sleep(lifeMs);
+    for (const deadline = performance.now() + drainMs(records);;) {
+      await sendFor(lifeMs);
       const { verdict, left } = await judge();
       onEvent?.(`${verdict.missing} records have not come to an end`);
-      const isOver = performance.now() > deadline || (verdict.missing === 0 && left.length === 0);
-      // In order, for that mends what has stopped; what they say at the last is judged too.
-      for (let index = 0; index < WORKERS; index++) {
+      const isOver = performance.now() > deadline || (verdict.missing === 0 && left.length === 0 && sender.left === 0);
+      // In order, for what they say at the last is judged too; before that only whoever has stopped a task, for that mends it.
+      for (const [index, program] of workers.entries()) {
+        if (!isOver && !program.stderr().includes("its policy is to stop")) continue;
         await end(index, "SIGTERM");
         if (!isOver) await start(index);
       }
       if (!isOver) continue;
       const last = await judge();
-      return resultOf(crashes, lives, last.verdict, last.left);
+      return resultOf({ crashes, lives, sent: sender.taken }, last.verdict, last.left);
     }
   }).finally(() => workers.forEach((program) => program.kill("SIGKILL")));
 }

@@ -9,7 +9,8 @@ import { errorsApp } from "./app.ts";
 import { Book } from "./book.ts";
 import { closeWindows, makeSources, writeRecords } from "./content.ts";
 import { Plan } from "./plan.ts";
-import { DRAIN_MS, type ErrorsRunOptions, type ErrorsRunResult, generator, judgeNow, resultOf, RUN_NAME } from "./run.ts";
+import { drainMs, type ErrorsRunOptions, type ErrorsRunResult, generator, judgeNow, resultOf, RUN_NAME } from "./run.ts";
+import { Sender } from "./sender.ts";
 
 const IDLE_MS_MAX = 5;
 
@@ -23,7 +24,14 @@ export async function memoryErrorsRun({ records, seed, crashes, directory, lifeM
   const observer = (event: ObservedEvent): void => {
     if (["taskStopped", "commitFailed", "warning", "taskStuck"].includes(event.type)) onEvent?.(JSON.stringify(event));
   };
+  const sender = new Sender(plan);
   let lives = 0, written = 0;
+  const write = async ({ log }: Engine, until: number): Promise<void> => {
+    if (written === 0) await makeSources(log, RUN_NAME);
+    await writeRecords(log, RUN_NAME, plan, written, until);
+    sender.add(written, until);
+    written = until;
+  };
   const open = (): Promise<Engine> => {
     const app = errorsApp({ name: RUN_NAME, plan, book, life: ++lives });
     return internalsOf(app).open({ runtime, driver: kept.driver, directory, observer });
@@ -31,28 +39,23 @@ export async function memoryErrorsRun({ records, seed, crashes, directory, lifeM
   try {
     for (let crash = 1; crash <= crashes; crash++) {
       const engine = await open();
-      const until = Math.ceil(records * crash / (crashes + 1));
-      if (crash === 1) await makeSources(engine.log, RUN_NAME);
-      await writeRecords(engine.log, RUN_NAME, plan, written, until);
-      written = until;
-      await live(engine, runtime, lifeMs * (0.2 + random()));
+      await write(engine, Math.ceil(records * crash / (crashes + 1)));
+      await live(engine, runtime, lifeMs * (0.2 + random()), sender);
       await kept.kill();
       onEvent?.(`crash ${crash}`);
     }
-    for (const deadline = runtime.monotonic() + DRAIN_MS;;) {
+    for (const deadline = runtime.monotonic() + drainMs(records);;) {
       const engine = await open();
       if (written < records) {
-        if (crashes === 0) await makeSources(engine.log, RUN_NAME);
-        await writeRecords(engine.log, RUN_NAME, plan, written, records);
+        await write(engine, records);
         await closeWindows(engine.log, RUN_NAME, plan);
-        written = records;
       }
-      await live(engine, runtime, 2 * lifeMs);
+      await live(engine, runtime, 2 * lifeMs, sender);
       await stop(engine, runtime);
       const { verdict, left } = await judgeNow(engine.log, RUN_NAME, plan, directory);
       onEvent?.(`${verdict.missing} records have not come to an end`);
-      const isDone = verdict.missing === 0 && left.length === 0;
-      if (isDone || runtime.monotonic() > deadline) return resultOf(crashes, lives, verdict, left);
+      const isDone = verdict.missing === 0 && left.length === 0 && sender.left === 0;
+      if (isDone || runtime.monotonic() > deadline) return resultOf({ crashes, lives, sent: sender.taken }, verdict, left);
     }
   } finally {
     book.close();
@@ -60,10 +63,11 @@ export async function memoryErrorsRun({ records, seed, crashes, directory, lifeM
   }
 }
 
-/** Steps the worker for so long; whoever steps it no more has killed it. */
-async function live(engine: Engine, runtime: Runtime, ms: number): Promise<void> {
+/** Steps the worker for so long, while records come in by webhook; whoever steps it no more has killed it. */
+async function live(engine: Engine, runtime: Runtime, ms: number, sender: Sender): Promise<void> {
   const end = runtime.monotonic() + ms;
-  await stepWhile(engine, runtime, () => runtime.monotonic() < end);
+  const over = stepWhile(engine, runtime, () => runtime.monotonic() < end);
+  await Promise.all([over, sender.send((request) => engine.fetch(request), over)]);
 }
 
 /** Ends it in order. */

@@ -75,6 +75,10 @@ const DATA_FAULTS: readonly (readonly [Exclude<Fault["kind"], "transient" | "per
   ["big", 0.2],
 ];
 
+/** In the lane whose records keep no order, so many come by webhook. */
+const SENT_ONE_IN = 4;
+const SENT_FAULTS: readonly Fault["kind"][] = ["none", "skip", "filtered", "flattened", "late", "big"];
+
 /** All records of a run. */
 export class Plan {
   readonly records: number;
@@ -96,6 +100,13 @@ export class Plan {
     const fault = this.fault(n);
     const partition = fault.kind === "badKey" || fault.kind === "nullKey" ? n % PARTITIONS : partitionFor(key, PARTITIONS);
     return { n, lane, key, at: this.#at(n, fault), fault, partition };
+  }
+
+  /** Whether it comes by webhook: data that no request can bring does not. */
+  isSent(n: number): boolean {
+    const fault = this.fault(n);
+    if (n < HEAD_RECORDS || lanes[n % lanes.length] !== "nothing" || Math.floor(n / lanes.length) % SENT_ONE_IN !== 0) return false;
+    return "step" in fault ? fault.step !== "timestamp" : SENT_FAULTS.includes(fault.kind);
   }
 
   /** What is wrong with it. */

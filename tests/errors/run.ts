@@ -20,16 +20,24 @@ export interface ErrorsRunOptions {
 }
 
 /** What came of it. */
-export interface ErrorsRunResult extends ErrorsVerdict {
+export interface ErrorsRunResult extends ErrorsVerdict, ErrorsRunFigures {}
+
+/** What happened meanwhile. */
+export interface ErrorsRunFigures {
   readonly crashes: number;
   /** Starts in all. */
   readonly lives: number;
+  /** Records that webhooks took. */
+  readonly sent: number;
 }
 
 /** Of every run's app. */
 export const RUN_NAME = "errors";
-/** How long all may take after the last crash. */
-export const DRAIN_MS = 120_000;
+
+/** How long all may take after the last crash, ms, on a machine that has other things to do. */
+export function drainMs(records: number): number {
+  return 100_000 + 6 * records;
+}
 
 /** The verdict as of now; `left`: what the app has not come to. */
 export async function judgeNow(
@@ -43,9 +51,9 @@ export async function judgeNow(
 }
 
 /** What is left at the end of its time is wrong. */
-export function resultOf(crashes: number, lives: number, verdict: ErrorsVerdict, left: readonly string[]): ErrorsRunResult {
+export function resultOf(figures: ErrorsRunFigures, verdict: ErrorsVerdict, left: readonly string[]): ErrorsRunResult {
   const wrong = [...verdict.wrong, ...left, ...(verdict.missing > 0 ? [`${verdict.missing} records have not come to an end`] : [])];
-  return { ...verdict, crashes, lives, wrong, wrongCount: verdict.wrongCount + left.length + (verdict.missing > 0 ? 1 : 0) };
+  return { ...verdict, ...figures, wrong, wrongCount: verdict.wrongCount + left.length + (verdict.missing > 0 ? 1 : 0) };
 }
 
 /** Numbers from 0 to 1: the same for the same seed. */

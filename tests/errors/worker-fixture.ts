@@ -32,7 +32,7 @@ const app = errorsApp({
 });
 
 await app.run({
-  port: null,
+  port: 0,
   directory,
   observer: (event) => {
     // Records that fail are what this is about.
