@@ -14,6 +14,7 @@ import type { StateStore } from "../state/store.ts";
 import type { Policy, TopicDefinition } from "../topology/node.ts";
 import { auditRecord, letterKey } from "./audit.ts";
 import { Input } from "./input.ts";
+import { effectOf, type Isolation } from "./isolation.ts";
 import { keyState } from "./key-state.ts";
 import { deadLetterHeaders, lateHeaders } from "./letters.ts";
 import type { Operators } from "./operators.ts";
@@ -47,6 +48,7 @@ export interface OutcomesOptions {
   readonly topics: OutcomeTopics;
   /** The policy where neither step nor source has one. */
   readonly policy: Policy;
+  readonly isolation: Isolation;
 }
 
 /** Who the engine is in entries of the audit. */
@@ -62,8 +64,10 @@ export class Outcomes {
 
   /** What its policy wants for a record that failed at a step. */
   judge(unit: Unit, error: unknown, step: string): Verdict {
-    const { runtime, operators, policy } = this.#options;
+    const { runtime, operators, policy, isolation, taskId } = this.#options;
     const { entrance } = unit;
+    // Not even its dead letter goes in: nothing is left out without a word.
+    if ((isolation.refusal(effectOf(taskId, unit))?.times ?? 0) > 1) return { do: "stop" };
     const source = entrance instanceof Input ? entrance.topic.policy : operators.sourcePolicyOf(entrance as StepResults | StepInput);
     const own = operators.policyOf(step) ?? source ?? policy;
     return judge(error, { attempts: unit.attempts, ageMs: runtime.now() - unit.arrivedAt }, own, () => this.#random());
@@ -80,13 +84,15 @@ export class Outcomes {
 
   /** The record is given up: it becomes a dead letter. */
   deadLetter(unit: Unit, error: unknown, step: string): void {
-    const { stats, report, taskId, topics, runtime, stores } = this.#options;
+    const { stats, report, taskId, topics, runtime, stores, isolation } = this.#options;
     const { entrance, record, attempts, replay } = unit;
     const place = this.placeOf(unit);
     const origin = this.#originOf(entrance);
     const topic = topics.deadLetters(origin);
     const at = { step, ...place, timestamp: record.timestamp, origin, at: runtime.now(), ...(entrance instanceof Input ? {} : { key: unit.resultKey }) };
-    const state = unit.chain === null ? null : keyState(stores.values(), unit.chain, record.timestamp);
+    // What no commit takes may be too large already.
+    const isBare = isolation.refusal(effectOf(taskId, unit)) !== null;
+    const state = unit.chain === null || isBare ? null : keyState(stores.values(), unit.chain, record.timestamp);
     const headers = deadLetterHeaders(error, attempts, at, state, record.headers);
     if (replay !== null) headers.push({ name: "mr-replay-of", value: letterKey(replay.letter) });
     this.#say(topic, record.key, record.value, record.timestamp, headers);

@@ -27,6 +27,7 @@ import { Checkpoint } from "./checkpoint.ts";
 import { CLOCK_HEADER, CLOCK_ONLY_HEADER, ClockWriter, readClock } from "./carried-clock.ts";
 import { Input, TaskClock } from "./input.ts";
 import { Inputs } from "./inputs.ts";
+import { effectOf, type Isolation } from "./isolation.ts";
 import { OrdersDone, ordersStore } from "./orders-done.ts";
 import { Outcomes, type OutcomeTopics } from "./outcomes.ts";
 import { CarriedClocks } from "./outgoing-clock.ts";
@@ -81,6 +82,7 @@ export interface TaskOptions {
   /** Opens the task's partition of the topic of retries. */
   readonly openRetries: (position: number) => PartitionReader;
   readonly orders: Orders;
+  readonly isolation: Isolation;
   /** The task has something to do. */
   readonly wake: () => void;
 }
@@ -140,6 +142,8 @@ export class Task implements Stamp {
   #lateBefore = -Infinity;
   #safeBefore = -Infinity;
   #hasFailed = false;
+  /** While a record is looked for that no commit takes: the records whose effects are in the next one, by name. */
+  readonly effects: string[] = [];
   /** The clock by which all that was due is done. */
   #firedAt = NaN;
   /** Wall clock when the step began, ms. */
@@ -169,7 +173,20 @@ export class Task implements Stamp {
     for (const input of this.#operators.stepInputs) this.#entrances.set(input.id, input);
     const { runtime, outputs, stats, report, policy, outcomeTopics: topics } = options;
     const operators = this.#operators, stores = this.#stores;
-    this.#outcomes = new Outcomes({ taskId: this.id, partition, runtime, outputs, stamp: this, stats, report, operators, stores, topics, policy });
+    this.#outcomes = new Outcomes({
+      taskId: this.id,
+      partition,
+      runtime,
+      outputs,
+      stamp: this,
+      stats,
+      report,
+      operators,
+      stores,
+      topics,
+      policy,
+      isolation: options.isolation,
+    });
     this.#scope.begin();
     this.#checkpoint = new Checkpoint({
       taskId: this.id,
@@ -403,6 +420,7 @@ export class Task implements Stamp {
 
   /** The commit has happened. */
   committed(): void {
+    this.effects.length = 0;
     for (const input of this.inputs) input.committed = input.position;
     for (const store of this.#stores.values()) store.committed();
     this.#changelog?.committed();
@@ -480,6 +498,7 @@ export class Task implements Stamp {
     }
     this.#begin(results);
     try {
+      if (this.#options.isolation.isOn) this.#checkRefusal(results);
       next(value, view);
     } catch (error) {
       this.#threw(error);
@@ -533,6 +552,7 @@ export class Task implements Stamp {
     }
     this.#begin(input);
     try {
+      if (this.#options.isolation.isOn) this.#checkRefusal(input);
       const bytes = cursor.valueBytes();
       const value = bytes === null ? undefined : input.topic.value.decode(bytes);
       if (isThenable(value)) this.suspend(value, (decoded) => this.#enterAt(input, decoded, view));
@@ -654,15 +674,29 @@ export class Task implements Stamp {
     } else this.#letGo(failed, verdict, error, step);
   }
 
+  /** The name of what the record at work does. */
+  #currentEffect(entrance: Entrance): string {
+    if (isInput(entrance)) return `${this.id} ${entrance.id}@${entrance.cursor.position}`;
+    const { id, keyId, view } = entrance as StepResults;
+    return `${this.id} ${id}@${view.timestamp} ${keyId}`;
+  }
+
+  /** Throws where no commit has taken the record's effects before. */
+  #checkRefusal(entrance: Entrance): void {
+    const refusal = this.#options.isolation.refusal(this.#currentEffect(entrance));
+    if (refusal !== null) throw refusal.error;
+  }
+
   /** The synchronous part of the record at work is over. */
   #end(): void {
-    const unit = this.#unit;
+    const unit = this.#unit, entrance = this.#entrance;
     this.#entrance = null;
     this.#unit = null;
     if (unit === null) {
       if (this.#hasFailed) return;
       this.#outputs.settle(this);
       this.#options.stats.processed++;
+      if (this.#options.isolation.isOn) this.effects.push(this.#currentEffect(entrance!));
       return;
     }
     this.#leave(unit);
@@ -738,8 +772,8 @@ export class Task implements Stamp {
 
   #takeArrivals(): void {
     if (this.#arrivals.length === 0) return;
-    const arrivals = this.#arrivals;
-    this.#arrivals = [];
+    // One by one while a record is looked for.
+    const arrivals = this.#arrivals.splice(0, this.#options.isolation.isOn ? 1 : this.#arrivals.length);
     for (const { unit, attempt, step, resume, value, failed } of arrivals) {
       if (unit.state !== "running" || unit.attempts !== attempt) continue;
       this.#resume(unit, () => {
@@ -837,6 +871,8 @@ export class Task implements Stamp {
   /** Runs a unit's record from its entrance. */
   #rerun(unit: Unit): void {
     const { entrance, record } = unit;
+    const refusal = this.#options.isolation.refusal(effectOf(this.id, unit));
+    if (refusal !== null) throw refusal.error;
     if (isInput(entrance)) {
       const { topic } = entrance;
       const key = record.key === null ? null : topic.key.decode === null ? decodeText(record.key) : topic.key.decode(record.key);
@@ -878,6 +914,7 @@ export class Task implements Stamp {
     // After its outputs: they carry the clock that it held back, or they would be late by it.
     this.#resolve(unit);
     this.#options.stats.processed++;
+    if (this.#options.isolation.isOn) this.effects.push(effectOf(this.id, unit));
   }
 
   /** As if the try had never been: a record that is given up does not move the clock. While it ran no other record of its task did. */
@@ -921,6 +958,7 @@ export class Task implements Stamp {
 
   /** The record is done with here. */
   #letGo(unit: Unit, verdict: Verdict, error: unknown, step: string): void {
+    if (this.#options.isolation.isOn) this.effects.push(effectOf(this.id, unit));
     switch (verdict.do) {
       case "skip":
         this.#outcomes.skip(unit, error, step);

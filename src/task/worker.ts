@@ -16,6 +16,7 @@ import type { Database } from "../sqlite/database.ts";
 import type { Budget, Policy, TopicDefinition } from "../topology/node.ts";
 import type { SubTopology, Topology } from "../topology/topology.ts";
 import { Input } from "./input.ts";
+import { Isolation } from "./isolation.ts";
 import { InputClock } from "./input-clock.ts";
 import { Outputs } from "./outputs.ts";
 import { formerNames } from "./pending.ts";
@@ -108,6 +109,7 @@ export class Worker {
   readonly #restore: TaskRestore | null;
   readonly #outcomeTopics: OutcomeTopics;
   readonly #controls: Controls;
+  readonly #isolation = new Isolation();
   /** Up to where the topic of controls was known when a task was built: what is behind it concerns the task. */
   readonly #builtAt = new WeakMap<Task, number>();
   /** What lies below this position of the topic of controls is done here. */
@@ -285,6 +287,11 @@ export class Worker {
       await done;
     }
     if (this.#durable !== null) await this.#durable;
+  }
+
+  /** A record is looked for that no commit takes: `commit` may reject, and what it held is tried again in smaller parts. */
+  get isIsolating(): boolean {
+    return this.#isolation.isOn;
   }
 
   /** Whether anything is left to do at hand: records, due windows, handlers, an open commit. */
@@ -609,6 +616,7 @@ export class Worker {
           return command?.order.kind === "seek" ? { id: command.id, to: command.order.to } : null;
         },
       },
+      isolation: this.#isolation,
       wake: () => this.#wake(),
     });
   }
@@ -701,10 +709,13 @@ export class Worker {
     const deadline = started + (this.#options.stepMs ?? 8);
     let left = this.#options.stepRecords ?? 1_000;
     const commitRecords = this.#options.commitRecords ?? Infinity;
-    const tasks = this.#tasks;
+    const tasks = this.#tasks, { effectsMax, isOn } = this.#isolation;
+    // One handler at a time, or its effects would come into a commit that is to hold another's.
+    if (isOn && tasks.some((task) => task.isRunning)) return this.#resumeOnly();
     for (let idle = 0; idle < tasks.length && left > 0 && this.#takenSinceCommit < commitRecords;) {
       const task = tasks[this.#turn++ % tasks.length]!;
-      const slice = Math.min(SLICE, left, commitRecords - this.#takenSinceCommit);
+      const slice = Math.min(SLICE, left, commitRecords - this.#takenSinceCommit, effectsMax === Infinity ? SLICE : effectsMax - this.#effects.length);
+      if (slice <= 0) break;
       const budget: Budget = { left: slice };
       task.step(budget);
       const done = slice - budget.left;
@@ -714,6 +725,11 @@ export class Worker {
       if (this.#runtime.monotonic() >= deadline) break;
     }
     if (this.#takenSinceCommit > 0) this.#isDirty = true;
+  }
+
+  /** While a record is looked for that no commit takes: what the next one will hold, by name. */
+  get #effects(): readonly string[] {
+    return this.#tasks.flatMap(({ effects }) => effects);
   }
 
   /** A commit waits, or the worker drains: handlers go on, nothing new begins. */
@@ -732,6 +748,7 @@ export class Worker {
       const awaited = this.#awaitedClock();
       return this.#tasks.some((task) => task.nextClockAt(awaited) <= now);
     }
+    if (this.#isolation.isOn && this.#effects.length >= this.#isolation.effectsMax) return true;
     if (now - this.#lastCommitAt >= (this.#options.commitIntervalMs ?? 100)) return true;
     if (this.#takenSinceCommit >= (this.#options.commitRecords ?? Infinity)) return true;
     return this.#uncommittedBytes() >= (this.#options.uncommittedBytesMax ?? 67_108_864);
@@ -814,6 +831,7 @@ export class Worker {
 
   #committed(receipt: CommitReceipt, tasks: readonly Task[]): void {
     this.#outputs.reset();
+    if (this.#isolation.isOn) this.#isolation.committed(tasks.flatMap(({ effects }) => effects));
     for (const task of tasks) task.committed();
     this.stats.commits++;
     this.#commitRetries = 0;
@@ -854,13 +872,15 @@ export class Worker {
     this.#isCommitting = false;
     const isFenced = isStreamError(error) && error.domain === "control";
     const isFinal = !isFenced && isStreamError(error) && (error.domain === "internal" || error.code === "STORE_CORRUPT" || error.code === "LOG_CLOSED");
-    const delay = Math.min(RETRY_COMMIT_MAX_MS, RETRY_COMMIT_MS * 2 ** this.#commitRetries++);
+    // Where it is for a record, nothing gets better by waiting.
+    const isForRecord = this.#isolation.failed(error, this.#effects, this.#takenSinceCommit);
+    const delay = isForRecord ? 0 : Math.min(RETRY_COMMIT_MAX_MS, RETRY_COMMIT_MS * 2 ** this.#commitRetries++);
     this.#observer({ type: "commitFailed", tasks: this.#tasks.map(({ id }) => id), error: errorFacts(error), retryAfterMs: isFinal ? null : delay });
     if (isFinal) {
       this.#fail(error);
       return;
     }
-    this.#commitTrouble = `commits fail: ${messageOf(error)}`;
+    this.#commitTrouble = isForRecord ? null : `commits fail: ${messageOf(error)}`;
     this.#notBefore = this.#runtime.monotonic() + delay;
     this.#settleCommit(isStreamError(error) ? error : new ExternalError("LOG_COMMIT_FAILED", `Cannot commit: ${messageOf(error)}`, { cause: error }));
     void this.#abort();
@@ -919,8 +939,8 @@ export class Worker {
   #whatNext(): StepResult {
     this.#watchAt = this.#watchdog.nextAt(this.#tasks, this.#runtime.monotonic());
     if (this.#isCommitting) return { idle: true, nextWakeAt: Infinity };
-    if (this.#commitDeadline !== null || this.#isDraining) {
-      return { idle: !this.#tasks.some((task) => task.hasArrivals), nextWakeAt: this.#commitDeadline ?? Infinity };
+    if (this.#commitDeadline !== null || this.#isDraining || this.#isolation.isOn && this.#tasks.some((task) => task.isRunning)) {
+      return { idle: !this.#tasks.some((task) => task.hasArrivals), nextWakeAt: Math.min(this.#commitDeadline ?? Infinity, this.#watchAt) };
     }
     if (this.#tasks.some((task) => task.hasWork())) return { idle: false, nextWakeAt: 0 };
     const hasSomethingToCommit = this.#hasSomethingToCommit();

@@ -324,7 +324,13 @@ class RunningTestApp implements TestApp {
       }
       if (await this.#handlersTurn(engine)) continue;
       const taken = worker.stats.commits;
-      await worker.commit();
+      try {
+        await worker.commit();
+      } catch (error) {
+        if (!worker.isIsolating) throw error;
+        await worker.whenBuilt();
+        continue;
+      }
       if (worker.stats.commits > taken || nextWakeAt <= runtime.monotonic()) continue;
       this.#throwIfStopped(engine);
       return nextWakeAt;

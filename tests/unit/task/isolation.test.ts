@@ -1,0 +1,159 @@
+/** Records whose effects no commit takes: each becomes its own dead letter, and everything else goes on. */
+import { describe, expect, test } from "bun:test";
+import * as fc from "fast-check";
+import { createApp, embedded, tumbling } from "../../../mod.ts";
+import type { App, LogDriver } from "../../../mod.ts";
+import { DecodeError } from "../../../src/base/errors.ts";
+import type { CommitReceipt, CommittedPosition, CommitUnit } from "../../../src/log/log.ts";
+import { RecordCursor } from "../../../src/record/cursor.ts";
+import { memoryDisk } from "../../../src/runtime/memory-disk.ts";
+import { WrappedLog } from "../../../src/testing/wrapped-log.ts";
+import { open, recordsOf, SEED, type Stand, START, valuesOf } from "./harness.ts";
+
+/** Refuses commits with a record of more than so many bytes, as a broker does. */
+class NarrowLog extends WrappedLog {
+  bytesMax = 2_000;
+
+  override commit(unit: CommitUnit, apply: (changelog: readonly CommittedPosition[]) => void): CommitReceipt | Promise<CommitReceipt> {
+    for (const { topic, encoder } of unit.outputs) {
+      const bytes = encoder.seal(0).slice();
+      const cursor = new RecordCursor();
+      cursor.open(bytes, 0, bytes.length, 0);
+      while (cursor.next()) {
+        const size = (cursor.valueBytes()?.length ?? 0) + cursor.headers().reduce((sum, { value }) => sum + (value?.length ?? 0), 0);
+        if (size > this.bytesMax) {
+          throw new DecodeError("RECORD_TOO_LARGE", `[narrow] Cannot commit: a record for "${topic}" has ${size} bytes, more than ${this.bytesMax}`);
+        }
+      }
+    }
+    return super.commit(unit, apply);
+  }
+}
+
+interface Narrow {
+  readonly driver: LogDriver;
+  log: NarrowLog | null;
+}
+
+function narrow(): Narrow {
+  const inner = embedded({ disk: memoryDisk() });
+  const kept: Narrow = {
+    log: null,
+    driver: {
+      "~log": "embedded",
+      open: async (context) => {
+        const { log, ...rest } = await inner.open(context);
+        return { ...rest, log: kept.log = new NarrowLog(log) };
+      },
+    },
+  };
+  return kept;
+}
+
+/** Commits until all is done, whatever commits fail on the way. */
+async function drain(stand: Stand): Promise<void> {
+  for (let rounds = 0; rounds < 500; rounds++) {
+    await stand.settle();
+    const { worker } = stand.engine;
+    const before = worker.stats.commits + worker.stats.failedCommits;
+    await worker.commit().catch(() => {});
+    await worker.whenBuilt();
+    if (worker.stats.commits + worker.stats.failedCommits === before) return;
+  }
+  throw new Error("still not drained");
+}
+
+/** Copies numbers; those in `large` become outputs that are too large. */
+function copying(large: ReadonlySet<number>, isAsync: boolean): App {
+  const app = createApp("t", { errors: { retry: { attempts: 2, backOff: "1s" } } });
+  const input = app.topic<string | null, number>("in");
+  const copy = (value: number): unknown => large.has(value) ? { value, text: "x".repeat(2_100) } : { value };
+  app.stream(input).map(isAsync ? async (value) => (await Promise.resolve(), copy(value)) : copy).to("out");
+  return app;
+}
+
+async function sendNumbers(stand: Stand, count: number): Promise<void> {
+  await stand.append("in", Array.from({ length: count }, (_, value) => ({ key: `k${value % 7}`, value: String(value), timestamp: START + value })));
+}
+
+const copied = (stand: Stand): number[] => (valuesOf(stand.log, "out") as { value: number }[]).map(({ value }) => value);
+const lettered = (stand: Stand): number[] => recordsOf(stand.log, "in-dlq").map(({ bytes }) => Number(new TextDecoder().decode(bytes!)));
+
+describe("F08 poison inside of a batch: a record whose effects no commit takes", () => {
+  for (const isAsync of [false, true]) {
+    test(`${isAsync ? "behind an async handler " : ""}becomes a dead letter; the others of the batch are unaffected, each once, in order`, async () => {
+      const { driver } = narrow();
+      const count = isAsync ? 70 : 1_000;
+      await using stand = await open(copying(new Set([3, 64]), isAsync), { driver });
+      await sendNumbers(stand, count);
+      await drain(stand);
+      expect(copied(stand)).toEqual(Array.from({ length: count }, (_, value) => value).filter((value) => value !== 3 && value !== 64));
+      expect(lettered(stand)).toEqual([3, 64]);
+      expect(recordsOf(stand.log, "in-dlq").map(({ headers }) => [headers["mr-code"], headers["mr-attempts"]])).toEqual([["RECORD_TOO_LARGE", "1"], [
+        "RECORD_TOO_LARGE",
+        "1",
+      ]]);
+      expect(stand.engine.health().status).toBe("ok");
+      // By halves: far fewer commits than records.
+      if (!isAsync) expect(stand.engine.worker.stats.failedCommits + stand.engine.worker.stats.commits).toBeLessThan(100);
+    });
+  }
+
+  test("whichever records they are, and whatever crashes in between, each has one fate", async () => {
+    const scenario = fc.record({
+      large: fc.uniqueArray(fc.integer({ min: 0, max: 39 }), { maxLength: 4 }),
+      isAsync: fc.boolean(),
+      crashes: fc.uniqueArray(fc.integer({ min: 1, max: 25 }), { maxLength: 2 }),
+    });
+    await fc.assert(
+      fc.asyncProperty(scenario, async ({ large, isAsync, crashes }) => {
+        const { driver } = narrow();
+        await using stand = await open(copying(new Set(large), isAsync), { driver });
+        await sendNumbers(stand, 40);
+        for (let round = 1; round <= 25; round++) {
+          await stand.settle();
+          if (crashes.includes(round)) await stand.restart();
+          await stand.engine.worker.commit().catch(() => {});
+          await stand.engine.worker.whenBuilt();
+        }
+        await drain(stand);
+        expect(copied(stand).toSorted((a, b) => a - b)).toEqual(Array.from({ length: 40 }, (_, value) => value).filter((value) => !large.includes(value)));
+        expect(lettered(stand).toSorted((a, b) => a - b)).toEqual(large.toSorted((a, b) => a - b));
+      }),
+      { seed: SEED, numRuns: 15 },
+    );
+  });
+
+  test("is found where its state cannot be packed", async () => {
+    const app = createApp("t");
+    const input = app.topic<string, number>("in");
+    const odd = (value: number): { readonly value: number; readonly odd?: unknown } => value === 19 ? { value, odd: () => value } : { value };
+    app.stream(input).map(odd).groupByKey().window(tumbling("1m")).reduce((_left, right) => right).to("out");
+    await using stand = await open(app);
+    await sendNumbers(stand, 20);
+    await drain(stand);
+    expect(lettered(stand)).toEqual([19]);
+    expect(recordsOf(stand.log, "in-dlq")[0]!.headers["mr-code"]).toBe("CODEC_FAILED");
+    await stand.append("in", [{ key: "k5", value: "100", timestamp: START + 120_000 }]);
+    await drain(stand);
+    expect((valuesOf(stand.log, "out") as { key: string; value: { value: unknown } }[]).map(({ key, value }) => [key, value.value]).sort()).toEqual(
+      Array.from({ length: 7 }, (_, k) => [`k${k}`, k + 14 < 19 ? k + 14 : k + 7]),
+    );
+  });
+
+  test("stops its task where not even its dead letter goes in: nothing is left out without a word", async () => {
+    const kept = narrow();
+    await using stand = await open(copying(new Set([3]), false), { driver: kept.driver });
+    kept.log!.bytesMax = 90;
+    await sendNumbers(stand, 10);
+    await drain(stand);
+    expect(copied(stand)).toEqual([0, 1, 2]);
+    expect(stand.engine.health()).toMatchObject({ status: "error", reason: expect.stringContaining("more than 90") });
+    expect(await stand.log.committed("t", [{ topic: "in", partition: 0 }])).toEqual([{ topic: "in", partition: 0, position: 3 }]);
+    kept.log!.bytesMax = 1_000_000;
+    await stand.restart();
+    kept.log!.bytesMax = 1_000_000;
+    await drain(stand);
+    expect(copied(stand)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  });
+});
