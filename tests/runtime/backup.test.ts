@@ -15,7 +15,11 @@ const command = new URL("../../bin/millrace.mjs", import.meta.url);
 const fixture = new URL("./kill-fixture.ts", import.meta.url).pathname;
 const runtime = await hostRuntime();
 const temp = tempDirectory();
-afterAll(() => temp.remove());
+const programs: Program[] = [];
+afterAll(() => {
+  for (const program of programs) program.kill("SIGKILL");
+  temp.remove();
+});
 const at = (name: string): string => `${temp.path}/${name}`;
 
 const FIRST_AT = Date.UTC(2025, 0, 1);
@@ -29,6 +33,7 @@ interface Running {
 
 async function start(directory: string): Promise<Running> {
   const program = spawnProgram("self", command, ["run", fixture, "--no-supervise", "--port", "0", "--dir", directory, "--json"]);
+  programs.push(program);
   for await (const line of program.lines()) {
     const said = JSON.parse(line) as { readonly type?: unknown; readonly url?: unknown };
     if (said.type === "started" && typeof said.url === "string") return { url: said.url, program };
