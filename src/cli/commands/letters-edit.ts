@@ -30,9 +30,9 @@ interface Flags extends OperatorFlags, SelectionFlags {
 
 /** Asked for side by side. */
 const LETTERS_AT_ONCE = 16;
-/** Sent in one request. */
-const EDITS_MAX = 200;
-const EDIT_CHARACTERS_MAX = 500_000;
+/** Sent in one request: what the pages take. */
+const EDITS_MAX = 1_000;
+const EDIT_CHARACTERS_MAX = 1_000_000;
 /** More of them nobody reads; `--json` has them all. */
 const SHOWN_MAX = 10;
 

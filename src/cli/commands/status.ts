@@ -1,5 +1,6 @@
 /** `millrace status`: how an app is, and each partition of it. */
 import type { AdminClient } from "../admin-client.ts";
+import { messageOf } from "../../base/errors.ts";
 import type { PartitionView } from "../../task/control-desk.ts";
 import type { ControlPage, HealthAnswer } from "../admin-answers.ts";
 import { type CliCommand, type CommandHost, defineCommand } from "../command.ts";
@@ -31,11 +32,17 @@ export const statusCommand: CliCommand = defineCommand<OperatorFlags, readonly s
 
 async function status(asked: OperatorArguments, host: CommandHost): Promise<number> {
   await using connection = await connect(asked, host);
-  const workers = await Promise.all(connection.workers.map(statusOf));
+  const isAlone = connection.workers.length === 1;
+  const workers = await Promise.all(connection.workers.map((client) => isAlone ? statusOf(client) : statusOf(client).catch((error) => mute(client, error))));
   const isWorking = workers.every(({ health }) => health.status === "ok" || health.status === "degraded");
   if (asked.json) host.runtime.print(JSON.stringify({ isRunning: connection.isRunning, workers }));
   else for (const line of statusLines(workers)) host.runtime.print(line);
   return connection.isRunning && isWorking ? 0 : 1;
+}
+
+/** One that does not answer must not hide what the others say. */
+function mute({ where }: AdminClient, error: unknown): WorkerStatus {
+  return { where, health: { status: "unreachable", reason: messageOf(error) }, partitions: [] };
 }
 
 async function statusOf(client: AdminClient): Promise<WorkerStatus> {
