@@ -8,7 +8,7 @@ import { assert, unreachable } from "../base/assert.ts";
 import { isThenable } from "../base/awaitable.ts";
 import { deepFreeze } from "../base/freeze.ts";
 import type { Skip } from "../base/skip.ts";
-import { DecodeError, HandlerError, isStreamError, messageOf } from "../base/errors.ts";
+import { DecodeError, type ErrorCode, HandlerError, isStreamError, messageOf } from "../base/errors.ts";
 import type { CommittedPosition, Log, OutputBatch, PartitionReader } from "../log/log.ts";
 import { errorFacts, type ObservedEvent, type RecordPlace } from "../observe/events.ts";
 import { anyKeys } from "../record/key.ts";
@@ -49,6 +49,8 @@ const RETRIES_MAX = 500;
 /** A timestamp further ahead of the wall clock than this does not move event time. */
 const AHEAD_MAX_MS = 86_400_000;
 
+/** State cannot be read, or not be believed: the worker's matter. */
+const STATE_TROUBLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["DISK_FAILED", "STORE_CORRUPT", "STORE_FULL", "STORE_NEWER", "SQLITE_FAILED"]);
 /** Why a record that stopped its task is left out by a seek. */
 const PASSED: Skip = { "~skip": "passed by a seek" };
 
@@ -329,6 +331,7 @@ export class Task implements Stamp {
       if (isPaused) input.endSince = null;
       const seek = orders.seek(input.topic.name);
       if (seek === null || this.#done.isSought(input.topic.name, seek.id)) continue;
+      this.#forget(input, seek.to);
       input.seek(seek.to);
       this.#sayDone("seek", input, seek.to);
       this.#goOn(input, seek.to);
@@ -338,6 +341,15 @@ export class Task implements Stamp {
 
   #sayDone(order: "pause" | "resume" | "seek", { topic, partition }: Input, position: number | null): void {
     this.#options.report({ type: "orderDone", task: this.id, order, topic: topic.name, partition, position });
+  }
+
+  /** What is unresolved from a position on will be read again. */
+  #forget(input: Input, from: number): void {
+    for (const unit of [...this.#units]) {
+      if (unit.entrance !== input || unit.retryPosition >= 0 || unit.record.position < from) continue;
+      if (unit.overlay !== null) this.#scope.drop(unit.overlay);
+      this.#resolve(unit);
+    }
   }
 
   /** What it stopped at is left out where it lies behind the new position; elsewhere it is tried again. */
@@ -640,6 +652,8 @@ export class Task implements Stamp {
 
   /** The record at work threw. */
   #threw(error: unknown): void {
+    // That is no record's fault, and nothing here is to be trusted any more.
+    if (isStreamError(error) && STATE_TROUBLE.has(error.code)) throw error;
     const unit = this.#unit;
     if (unit !== null && unit.outstanding > 0) {
       unit.failure ??= { error, step: this.#step };

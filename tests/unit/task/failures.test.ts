@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import * as v from "valibot";
 import { codec, count, createApp, retryLater, skip, sum, terminal, tumbling } from "../../../mod.ts";
 import type { App, AppOptions, Topic } from "../../../mod.ts";
+import { StoreError } from "../../../src/base/errors.ts";
 import { gate, jsonOf, open, recordsOf, runtimeOf, START, valuesOf } from "./harness.ts";
 
 interface In {
@@ -35,7 +36,9 @@ describe("a record that fails", () => {
     for (const [index, value] of [1, 2, 3].entries()) await input.send({ k: "a", v: value, at: index });
     await stand.drain();
 
-    expect(valuesOf(stand.log, "counts")).toEqual([1, 3].map((_, index) => ({ key: "a", start: 0, end: 100, value: { n: index + 1, total: index === 0 ? 1 : 4 } })));
+    expect(valuesOf(stand.log, "counts")).toEqual(
+      [1, 3].map((_, index) => ({ key: "a", start: 0, end: 100, value: { n: index + 1, total: index === 0 ? 1 : 4 } })),
+    );
     expect(recordsOf(stand.log, "copy")).toHaveLength(2);
     const letters = recordsOf(stand.log, "in-dlq");
     expect(letters).toHaveLength(1);
@@ -359,7 +362,10 @@ describe("what a failure is told of", () => {
     await input.send({ k: "a", v: 2, at: 500 }, { headers: { mine: "dead" } });
     await stand.drain();
 
-    expect([recordsOf(stand.log, "in-late"), recordsOf(stand.log, "in-dlq")].map((letters) => letters.map(({ headers }) => headers["mine"]))).toEqual([["late"], ["dead"]]);
+    expect([recordsOf(stand.log, "in-late"), recordsOf(stand.log, "in-dlq")].map((letters) => letters.map(({ headers }) => headers["mine"]))).toEqual([
+      ["late"],
+      ["dead"],
+    ]);
     await stand.crash();
   });
 });
@@ -415,17 +421,31 @@ describe("F11 data that no one can use", () => {
     await stand.advance(1_000);
     await stand.drain();
 
-    expect([valuesOf(stand.log, "out"), jsonOf(stand.log, "in-dlq")].map((values) => (values as In[]).map((value) => [value.k.length, value.v]))).toEqual([[[5_000_000, 1]], [[5_000_000, 2]]]);
+    expect([valuesOf(stand.log, "out"), jsonOf(stand.log, "in-dlq")].map((values) => (values as In[]).map((value) => [value.k.length, value.v]))).toEqual([[[
+      5_000_000,
+      1,
+    ]], [[5_000_000, 2]]]);
     await stand.crash();
   });
 
   test("bytes that are no JSON, a schema that does not fit, and a timestamp that is none: a dead letter each, at the first try, and the rest goes on", async () => {
     const app = createApp("t");
-    const input = app.topic<string | null, { readonly n: number; readonly at: number }>("in", { value: v.object({ n: v.number(), at: v.number() }), timestamp: (value) => value.at });
+    const input = app.topic<string | null, { readonly n: number; readonly at: number }>("in", {
+      value: v.object({ n: v.number(), at: v.number() }),
+      timestamp: (value) => value.at,
+    });
     app.stream(input).map((value) => value.n).to("out");
     const stand = await open(app);
 
-    const values = ["{", text({ n: "one", at: 1 }), text({ n: 1, at: 1.5 }), text({ n: 2, at: START + 86_400_001 }), text({ n: 3, at: -1 }), text({ n: 4, at: START + 86_400_000 }), ""];
+    const values = [
+      "{",
+      text({ n: "one", at: 1 }),
+      text({ n: 1, at: 1.5 }),
+      text({ n: 2, at: START + 86_400_001 }),
+      text({ n: 3, at: -1 }),
+      text({ n: 4, at: START + 86_400_000 }),
+      "",
+    ];
     await stand.append("in", values.map((value) => ({ value })));
     await stand.drain();
 
@@ -478,7 +498,11 @@ describe("F11 data that no one can use", () => {
     await stand.advance(60_000);
     await stand.drain();
 
-    expect({ out: valuesOf(stand.log, "out"), letters: recordsOf(stand.log, "in-dlq").length, state: stand.engine.worker.state }).toEqual({ out: [[7, 2]], letters: 1, state: "running" });
+    expect({ out: valuesOf(stand.log, "out"), letters: recordsOf(stand.log, "in-dlq").length, state: stand.engine.worker.state }).toEqual({
+      out: [[7, 2]],
+      letters: 1,
+      state: "running",
+    });
     await stand.crash();
   });
 
@@ -542,5 +566,19 @@ test("poison among many records never stalls: each is in exactly one place", asy
   expect(dead.map((letter) => letter.v).toSorted((a, b) => a - b)).toEqual(wanted.filter((n) => n % 7 === 0));
   expect(stand.engine.worker.stats.skipped.get("eleven")).toBe(wanted.filter((n) => n % 7 !== 0 && n % 11 === 0).length);
   for (let key = 0; key < 5; key++) expect(out.filter((n) => n % 5 === key)).toEqual(out.filter((n) => n % 5 === key).toSorted((a, b) => a - b));
+  await stand.crash();
+});
+
+test("F17 state that cannot be read is the worker's matter, not the record's: none is given up for it", async () => {
+  const { app, input } = setUp({ errors: { retry: false, then: "skip" } });
+  app.stream(input).map((value) => {
+    if (value.v === 2) throw new StoreError("STORE_CORRUPT", "Cannot read page 7: its checksum does not fit");
+    return value;
+  }).to("out");
+  const stand = await open(app);
+  for (const value of [1, 2, 3]) await input.send({ k: "a", v: value, at: value });
+  await stand.settle();
+  expect([stand.engine.worker.state, stand.engine.worker.stats.skipped.size]).toEqual(["failed", 0]);
+  expect(stand.engine.health()).toMatchObject({ status: "error", reason: expect.stringContaining("page 7"), live: false });
   await stand.crash();
 });

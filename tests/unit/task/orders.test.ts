@@ -122,6 +122,26 @@ for (const [name, driver] of drivers) {
       expect(numbers(stand)).toEqual([1, 2, 3, 2, 3, 6, 7]);
     });
 
+    test("a seek back reads records that were waiting again, once: what waited of them is forgotten", async () => {
+      const { app, input } = setUp();
+      const tries: number[] = [];
+      app.stream(input).map(async (value) => {
+        tries.push(value.v);
+        await Promise.resolve();
+        if (value.v === 1 && tries.filter((v) => v === 1).length === 1) throw new Error("not yet");
+        return value;
+      }).to("out");
+      await using stand = await open(app, { driver: driver() });
+      await send(stand, input, [0, 1, 2, 3]);
+      expect(numbers(stand)).toEqual([0]);
+      await order(stand, { kind: "seek", to: 0 });
+      expect(numbers(stand)).toEqual([0, 0, 1, 2, 3]);
+      if (name === "embedded") await stand.restart();
+      for (let i = 0; i < 30; i++) await stand.advance(1_000);
+      await stand.drain();
+      expect(numbers(stand)).toEqual([0, 0, 1, 2, 3]);
+    });
+
     test("a seek that a crash cut off before its commit is done after it", async () => {
       const { app, input } = setUp();
       app.stream(input).to("out");
