@@ -54,6 +54,17 @@ export class EmbeddedContents {
     }
   }
 
+  /** How many ids count at `now`. */
+  countIds(now: number): number {
+    const select = this.#database.prepare("SELECT count(*) FROM log_ids WHERE expires > ?1");
+    try {
+      select.bindNumber(0, now);
+      return select.step() ? select.number(0) : 0;
+    } finally {
+      select.finalize();
+    }
+  }
+
   /** The ids that count at `now`, `pageSize` at a time. */
   *ids(now: number, pageSize: number): Iterable<readonly KnownId[]> {
     const sql = "SELECT scope, value, log_topics.name, checksum, expires FROM log_ids JOIN log_partitions ON log_partitions.id = partition " +

@@ -34,6 +34,8 @@ export interface Survey {
   readonly partitions: readonly SurveyedPartition[];
   /** By the id of the task: `orders/0`. */
   readonly tasks: ReadonlyMap<string, readonly SurveyedSpace[]>;
+  /** Ids of webhooks that have not expired. */
+  readonly ids: number;
   /** Stores with rows that no step of the app keeps any more: they stay behind. */
   readonly left: readonly SurveyedSpace[];
   /** Groups that are not the app's: their positions stay behind. */
@@ -42,7 +44,7 @@ export interface Survey {
 
 const CHUNK_BYTES = 4_194_304;
 
-/** Looks at everything. `isKept` tells which topics' records are of use once a task has them. */
+/** Looks at everything. Throws `LOG_POSITION_OUT_OF_RANGE` where the app stands at records that were deleted, `STORE_INCOMPATIBLE` where it was changed and has not run since. */
 export async function surveyOf(log: Log, database: Database, topology: Topology, runtime: Runtime): Promise<Survey> {
   const contents = new EmbeddedContents(database);
   const topics = contents.topics();
@@ -59,7 +61,8 @@ export async function surveyOf(log: Log, database: Database, topology: Topology,
     partitions.push(await surveyPartition(log, runtime, { topic, partition, from: isDone ? Math.max(start, position) : start, end, committed: position }));
   }
   const { tasks, left } = surveyState(new StateStorage(database), topology, log);
-  return { topics, partitions, tasks, left, otherGroups: contents.groups().filter((group) => group !== topology.app) };
+  const ids = contents.countIds(runtime.now());
+  return { topics, partitions, tasks, ids, left, otherGroups: contents.groups().filter((group) => group !== topology.app) };
 }
 
 /** `topic/partition`. */

@@ -1,6 +1,6 @@
 /** An app with all that a move has to bring along: open windows, features, records that wait for another try, ids of webhooks, letters, a topic of its own in between; and what it is given. */
 import * as v from "valibot";
-import { type App, type AppOptions, count, createApp, type FeatureSet, json, sum, terminal, tumbling } from "../../../../mod.ts";
+import { type App, type AppOptions, count, createApp, type Duration, type FeatureSet, json, sum, terminal, tumbling } from "../../../../mod.ts";
 import { Random } from "../../../../src/base/random.ts";
 
 /** A payment as it is posted. */
@@ -22,22 +22,28 @@ export interface Bank {
   readonly account: FeatureSet<"account", string, { readonly lastPayment: string; readonly amount: number }>;
 }
 
-const PARTITIONS = 2;
 const MINUTE_MS = 60_000;
 
+/** How a bank is set up. */
+export interface BankOptions extends AppOptions {
+  readonly partitions: number;
+  /** Between two tries of a check. */
+  readonly backOff: Duration;
+}
+
 /** Makes it; `name` is in front of the names of all topics. */
-export function bankOf(name: string, options: AppOptions = {}): Bank {
+export function bankOf(name: string, { partitions, backOff, ...options }: BankOptions): Bank {
   const failing = new Set<string>();
   const app = createApp(name, options);
   const schema = v.object({ id: v.string(), account: v.string(), amount: v.number(), at: v.number() });
   const input = `${name}-payments`;
   const payments = app.topic(input, {
-    partitions: PARTITIONS,
+    partitions,
     value: schema,
     key: ({ account }) => account,
     timestamp: ({ at }) => at,
     retention: "infinity",
-    errors: { retry: { attempts: 5, backOff: "30s", backOffMax: "30s" } },
+    errors: { retry: { attempts: 1_000_000, backOff, backOffMax: backOff } },
   });
   app.webhook("/hook", { topic: payments, verify: "none", body: schema, idempotencyKey: ({ body }) => body.id, idempotencyTtl: "1h" });
 

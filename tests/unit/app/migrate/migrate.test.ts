@@ -1,20 +1,22 @@
 /** A move of an embedded app to a log that processes share: it goes on there as if it had never stopped, wherever the move was cut off on its way. */
 import { describe, expect, test } from "bun:test";
-import { embedded } from "../../../../mod.ts";
+import { bytes, createApp, embedded } from "../../../../mod.ts";
 import type { App, LogDriver } from "../../../../mod.ts";
 import { internalsOf } from "../../../../src/app/app.ts";
-import { moveApp, type MoveProgress, surveyMove } from "../../../../src/app/migrate/migrate.ts";
+import { moveApp, type MoveProgress } from "../../../../src/app/migrate/migrate.ts";
 import type { Survey } from "../../../../src/app/migrate/survey.ts";
 import { isStreamError } from "../../../../src/base/errors.ts";
-import { featureParts } from "../../../../src/feature/feature-set.ts";
-import type { Log } from "../../../../src/log/log.ts";
+import type { PartitionInfo } from "../../../../src/log/log.ts";
 import { readMoveMark, removeMoveMark } from "../../../../src/log/move-mark.ts";
+import type { Disk } from "../../../../src/runtime/disk.ts";
 import { memoryDisk } from "../../../../src/runtime/memory-disk.ts";
 import type { VirtualRuntime } from "../../../../src/testing/virtual-runtime.ts";
-import { open, recordsOf, runtimeOf, SEED, Stand, START } from "../../task/harness.ts";
+import { open, runtimeOf, SEED, type Stand, START } from "../../task/harness.ts";
 import { type Bank, bankOf, type Payment, paymentsOf, requestOf } from "./bank.ts";
+import { recordsIn, type Results, resultsOf } from "./results.ts";
 import { type Failing, sharedDriver, SharedLog } from "./shared-log.ts";
 
+const SETUP = { partitions: 2, backOff: "30s" } as const;
 const HALF = 60;
 const ALL = 120;
 const STEP_MS = 4_000;
@@ -44,61 +46,40 @@ async function secondHalf({ failing }: Bank, stand: Stand): Promise<void> {
   await stand.drain();
 }
 
-/** What has come of it: what was said of each key, in its order; features; letters. Of several keys that are due at once nobody promises an order. */
-async function resultsOf(bank: Bank, stand: Stand): Promise<Results> {
-  const { log } = stand;
-  const text = (bytes: Uint8Array | null): string | null => bytes === null ? null : new TextDecoder().decode(bytes);
-  const outputs = bank.outputs.map((topic) => {
-    const said = recordsOf(log, topic).map(({ partition, key, bytes, timestamp }) => [partition, key, text(bytes), timestamp] as const);
-    return said.sort((left, right) => left[1]! < right[1]! ? -1 : left[1]! > right[1]! ? 1 : 0);
-  });
-  const letters = ["dlq", "late"].map((kind) =>
-    recordsOf(log, `${bank.input}-${kind}`).map(({ key, bytes, headers }) => {
-      // Positions are another log's; where they lead is looked at by itself.
-      const { "mr-stack": _stack, "mr-position": _position, ...told } = headers;
-      return [key, bytes === null ? null : [...bytes], told] as const;
-    })
-  );
-  const accounts = Array.from({ length: 7 }, (_, n) => `account-${n}`);
-  const features = await Promise.all(accounts.map((account) => stand.app.query(bank.account, account)));
-  return { outputs, letters, features };
-}
-
-interface Results {
-  readonly outputs: readonly (readonly (readonly [partition: number, key: string | null, value: string | null, timestamp: number])[])[];
-  readonly letters: readonly (readonly unknown[])[];
-  readonly features: readonly unknown[];
-}
-
 /** One app on one embedded log, from its beginning to its end. */
 async function undisturbed(): Promise<Results> {
-  const bank = bankOf("bank");
+  const bank = bankOf("bank", SETUP);
   await using stand = await open(bank.app, { driver: embedded({ disk: memoryDisk() }) });
   await firstHalf(bank, stand);
   await secondHalf(bank, stand);
-  return await resultsOf(bank, stand);
+  return await resultsOf(bank, bank.app, stand.log);
 }
 
 interface Stopped {
   readonly bank: Bank;
   readonly runtime: VirtualRuntime;
   readonly driver: LogDriver;
+  readonly disk: Disk;
 }
 
 /** The app, stopped after the first half. */
 async function stopped(): Promise<Stopped> {
-  const bank = bankOf("bank");
-  const driver = embedded({ disk: memoryDisk() });
-  const runtime = runtimeOf();
+  const bank = bankOf("bank", SETUP);
+  const disk = memoryDisk(), runtime = runtimeOf();
+  const driver = embedded({ disk });
   const stand = await open(bank.app, { driver, runtime });
   await firstHalf(bank, stand);
   await stand.engine.stop(0);
   internalsOf(bank.app).attach(null);
-  return { bank, runtime, driver };
+  return { bank, runtime, driver, disk };
 }
 
 /** One run of a move. */
-async function move({ bank: { app }, runtime, driver }: Stopped, target: LogDriver, onProgress: (progress: MoveProgress) => void = () => {}): Promise<Survey> {
+async function move(
+  { bank: { app }, runtime, driver }: Pick<Stopped, "runtime" | "driver"> & { readonly bank: Pick<Bank, "app"> },
+  target: LogDriver,
+  onProgress: (progress: MoveProgress) => void = () => {},
+): Promise<Survey> {
   const { topology, webhooks } = internalsOf(app).definitions();
   const { log: source } = await driver.open({ app: app.name, runtime, directory: "here", report: () => {}, isForMove: true });
   try {
@@ -123,11 +104,35 @@ async function refusal(app: App, runtime: VirtualRuntime, driver: LogDriver): Pr
   }
 }
 
-/** What a log holds of an app, as far as its workers see it. */
-function contentsOf(log: Log, topics: readonly string[]): unknown {
-  return topics.map((
-    topic,
-  ) => [topic, recordsOf(log, topic).map(({ partition, position, key, bytes }) => [partition, position, key, bytes === null ? null : [...bytes]])]);
+/** The same disk once more, as it is now. */
+function copyOf(disk: Disk): Disk {
+  const copy = memoryDisk();
+  for (const path of disk.list()) {
+    const from = disk.open(path), to = copy.open(path);
+    const bytes = new Uint8Array(from.size());
+    from.read(bytes, 0);
+    to.write(bytes, 0);
+    from.close();
+    to.close();
+  }
+  return copy;
+}
+
+/** All that an app finds where it was moved to: records and positions, and the rows of its state. */
+async function foundBy({ bank: { app }, runtime }: Stopped, target: LogDriver, survey: Survey): Promise<unknown> {
+  const stand = await open(app, { runtime, driver: target });
+  try {
+    await stand.engine.worker.whenBuilt();
+    const { log, engine: { worker } } = stand;
+    const topics = await Promise.all(survey.topics.map(async ({ name }) => [name, await recordsIn(log, name)]));
+    const inputs = worker.topology.subTopologies.flatMap(({ reads }) => reads.flatMap(({ name: topic }) => [{ topic, partition: 0 }, { topic, partition: 1 }]));
+    const { storage } = worker;
+    const rows = storage.spaces().map(({ id, store, partition, fingerprint }) => [store, partition, fingerprint, [...storage.pages(id, 1_000)].flat()]);
+    return { topics, positions: await log.committed(app.name, inputs), rows };
+  } finally {
+    await stand.crash();
+    internalsOf(app).attach(null);
+  }
 }
 
 const golden = undisturbed();
@@ -149,7 +154,7 @@ describe("MG01 a move", () => {
     const stand = await open(bank.app, { runtime, driver: target });
     await stand.engine.worker.whenBuilt();
     await secondHalf(bank, stand);
-    expect(await resultsOf(bank, stand)).toEqual(await golden);
+    expect(await resultsOf(bank, bank.app, stand.log)).toEqual(await golden);
     expect(stand.events.filter(({ type }) => type === "warning")).toEqual([]);
     await stand.engine.stop(0);
   });
@@ -162,5 +167,141 @@ describe("MG01 a move", () => {
     const ids = checked!.map(([, , text]) => (JSON.parse(text!) as { readonly id: string }).id);
     expect(new Set(ids).size).toBe(ids.length);
     for (const id of FAILING) expect(ids).toContain(id);
+  });
+});
+
+describe("MG02 a move that is cut off", () => {
+  for (const how of ["before", "after"] satisfies Failing[]) {
+    test(`${how} any call of the other log was done is run again and ends alike; in between the app never starts on both logs`, async () => {
+      const app = await stopped();
+      const { bank, runtime } = app;
+      const whole = sharedDriver(new SharedLog(runtime));
+      const survey = await move({ ...app, driver: embedded({ disk: copyOf(app.disk) }) }, whole);
+      const wanted = await foundBy(app, whole, survey);
+      let cuts = 0;
+      for (let failAt = 1;; failAt++) {
+        const one = { ...app, driver: embedded({ disk: copyOf(app.disk) }) };
+        const log = new SharedLog(runtime);
+        const target = sharedDriver(log);
+        Object.assign(log, { failAt, how });
+        const cut = await move(one, target).then(() => null, (error: unknown) => error);
+        log.failAt = 0;
+        if (cut === null) break;
+        cuts++;
+        expect(isStreamError(cut) && cut.code).toBe("LOG_UNAVAILABLE");
+        const here = await refusal(bank.app, runtime, one.driver);
+        if (here !== null) expect(here).toContain("millrace migrate");
+        // Before anything is said there it is as empty as it was; then it is refused until all is there.
+        const isSaid = (await recordsIn(log, "bank-migration")).length > 0;
+        if (isSaid) {
+          const there = await refusal(bank.app, runtime, target);
+          if (there === null) expect(here).not.toBeNull();
+          else expect(there).toContain("has not ended");
+        }
+        expect(isSaid || here === null).toBe(true);
+
+        await move(one, target);
+        expect(await foundBy(app, target, survey)).toEqual(wanted);
+        expect(await refusal(bank.app, runtime, one.driver)).toContain("was moved to shared");
+      }
+      expect(cuts).toBeGreaterThan(15);
+    }, 60_000);
+  }
+
+  test("in the midst of a partition goes on there, and refuses what others have put behind it", async () => {
+    for (const isForeign of [false, true]) {
+      const app = createApp("copies"), runtime = runtimeOf(), driver = embedded({ disk: memoryDisk() });
+      app.stream(app.topic("in", { value: bytes(), retention: "infinity" })).filter(() => false).to("nothing");
+      const stand = await open(app, { runtime, driver });
+      const value = new Uint8Array(1_000);
+      for (let n = 0; n < 20; n++) await stand.append("in", Array.from({ length: 100 }, (_, m) => ({ key: `${n}-${m}`, value })));
+      await stand.engine.stop(0);
+      const log = new SharedLog(runtime);
+      const one = { bank: { app }, runtime, driver };
+      for (log.failAt = 1; log.partitionsOf("in") === null || (await log.inner.describe(["in"]))[0]!.end === 0; log.failAt++) {
+        log.calls = 0;
+        await expect(move(one, sharedDriver(log))).rejects.toThrow("the connection broke");
+      }
+      const [{ end }] = await log.inner.describe(["in"]) as [PartitionInfo];
+      expect(end).toBeGreaterThan(0);
+      expect(end).toBeLessThan(2_000);
+      log.failAt = 0;
+      if (isForeign) {
+        await log.append([{ topic: "in", partition: 0, records: [{ key: "foreign", value, timestamp: START }] }]);
+        await expect(move(one, sharedDriver(log))).rejects.toThrow("others have written there");
+        continue;
+      }
+      await move(one, sharedDriver(log));
+      expect((await recordsIn(log, "in")).map(({ key }) => key)).toEqual(Array.from({ length: 2_000 }, (_, n) => `${Math.floor(n / 100)}-${n % 100}`));
+    }
+  });
+});
+
+describe("MG03 a move is refused", () => {
+  test("where the app was moved before, until that is taken back", async () => {
+    const app = await stopped();
+    const { bank, runtime, driver } = app;
+    const first = new SharedLog(runtime), second = new SharedLog(runtime);
+    await move(app, sharedDriver(first));
+    expect(await refusal(bank.app, runtime, driver)).toContain("was moved to shared");
+    await expect(move(app, sharedDriver(second))).rejects.toThrow("--undo");
+    const context = { app: "bank", runtime, directory: "here", report: () => {}, isForMove: true } as const;
+    const { log } = await driver.open(context);
+    await removeMoveMark(log.database!);
+    expect(readMoveMark(log.database!)).toBeNull();
+    await log.close();
+    expect(await refusal(bank.app, runtime, driver)).toBeNull();
+    await expect(move(app, sharedDriver(first))).rejects.toThrow("was moved there");
+    await move(app, sharedDriver(second));
+  });
+
+  test("by a log that has records, positions or a worker of the app, and then nothing keeps the app from going on where it is", async () => {
+    const app = await stopped();
+    const { bank, runtime, driver } = app;
+    const full = new SharedLog(runtime);
+    await full.ensureTopics([{ name: bank.input, partitions: 2, retention: "forever", internal: false }]);
+    await full.append([{ topic: bank.input, partition: 1, records: [{ key: "a", value: "b", timestamp: START }] }]);
+    await expect(move(app, sharedDriver(full))).rejects.toThrow("partition 1 has records");
+
+    const used = new SharedLog(runtime), target = sharedDriver(used);
+    const worker = await open(bank.app, { runtime, driver: target });
+    await expect(move(app, sharedDriver(used))).rejects.toThrow("runs there: stop it first");
+    await worker.engine.stop(0);
+    internalsOf(bank.app).attach(null);
+    expect(await refusal(bank.app, runtime, driver)).toBeNull();
+    expect(await refusal(bank.app, runtime, target)).toBeNull();
+  });
+
+  test("to a log that holds state, or by one that is not embedded, or while a process has it", async () => {
+    const app = await stopped();
+    const { bank, runtime, driver } = app;
+    await expect(move(app, embedded({ disk: memoryDisk() }))).rejects.toThrow("wanted one that is durable");
+    await expect(move({ ...app, driver: sharedDriver(new SharedLog(runtime)) }, driver)).rejects.toThrow("wanted the embedded one");
+    const stand = await open(bank.app, { runtime, driver });
+    await expect(move(app, sharedDriver(new SharedLog(runtime)))).rejects.toThrow("Cannot open");
+    await stand.engine.stop(0);
+  });
+
+  test("of an app that was changed and has not run since: its log does not know all of its topics", async () => {
+    const app = await stopped();
+    const other = bankOf("bank", SETUP);
+    other.app.stream(other.app.topic("new")).to("newer");
+    await expect(move({ ...app, bank: other }, sharedDriver(new SharedLog(app.runtime)))).rejects.toThrow("run it once more");
+  });
+});
+
+describe("MG04 positions", () => {
+  test("that letters name are those of the records where these lie now", async () => {
+    const app = await stopped();
+    const log = new SharedLog(app.runtime);
+    await move(app, sharedDriver(log));
+    const payments = await recordsIn(log, app.bank.input);
+    const dead = await recordsIn(log, `${app.bank.input}-dlq`);
+    expect(dead.length).toBeGreaterThan(0);
+    for (const { value, headers } of dead) {
+      expect(headers["mr-topic"]).toBe(app.bank.input);
+      const at = payments.find(({ partition, position }) => partition === Number(headers["mr-partition"]) && position === Number(headers["mr-position"]));
+      expect(at?.value).toEqual(value);
+    }
   });
 });
