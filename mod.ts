@@ -116,6 +116,8 @@ export { collect, count, first, last, max, mean, min, sum } from "./src/stream/a
 export type { Aggregator, Aggregators, MergingAggregator } from "./src/stream/aggregator.ts";
 export type { ErrorPolicy, RetryPolicy } from "./src/stream/error-policy.ts";
 export { retryLater, skip, terminal } from "./src/stream/signals.ts";
+export { sink } from "./src/stream/sink.ts";
+export type { SinkOptions } from "./src/stream/sink.ts";
 export type { Skip } from "./src/base/skip.ts";
 export type { InferKey, InferValue, Source, Target, TopicView } from "./src/stream/source.ts";
 export type { KeptAggregate, KeptAggregates, Migration, StoredAggregates } from "./src/stream/migration.ts";

@@ -57,6 +57,7 @@ export function sourceParts(source: Source<unknown, unknown>): SourceParts {
 
 export function targetParts(target: Target<never, never>): TargetParts {
   const parts: unknown = target?.["~target"];
+  if (isParts(parts, "sink")) throw new DefinitionError(`Cannot send to sink "${String(parts.sink)}" from here: it takes what a stream gives it, by .to()`);
   if (!isParts(parts, "definition")) throw new DefinitionError("Cannot send to this target: it was not made by an app");
   return parts as unknown as TargetParts;
 }
@@ -67,10 +68,10 @@ export function sourceProperty<K, V>(parts: SourceParts): Source<K, V>["~source"
 }
 
 /** The property that makes an object a target. */
-export function targetProperty<K, V>(parts: TargetParts): Target<K, V>["~target"] {
+export function targetProperty<K, V>(parts: TargetParts | object): Target<K, V>["~target"] {
   return parts as unknown as Target<K, V>["~target"];
 }
 
-function isParts(value: unknown, property: string): value is object {
+function isParts<P extends string>(value: unknown, property: P): value is { readonly [Name in P]: unknown } {
   return typeof value === "object" && value !== null && property in value;
 }

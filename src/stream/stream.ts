@@ -6,6 +6,7 @@ import type { TopicDefinition, TopologyNode } from "../topology/node.ts";
 import { type Aggregator, type Aggregators, foldOf, reduceFold } from "./aggregator.ts";
 import { iterateStep, RecordQueue } from "./iterate.ts";
 import { armStep, branchStep, filterStep, flatMapStep, forEachStep, keyedStep, mapStep, passStep, rekeyStep, writeStep } from "./operators.ts";
+import { sinkParts, sinkPolicy, sinkStep } from "./sink.ts";
 import type { Skip } from "../base/skip.ts";
 import { type InferKey, type InferValue, type Source, sourceParts, type SourceParts, sourceProperty, type Target, targetParts, type TopicView } from "./source.ts";
 import { type KeptAggregates, type Migration, migrationFault, type StoredAggregates } from "./migration.ts";
@@ -92,13 +93,14 @@ export function streamOf<K, V>(source: Source<K, V>): Stream<K, V> {
 /** What a new step says of itself; the rest follows from where it hangs. */
 interface Step {
   readonly kind: string;
-  /** Of a step with state; others are numbered. */
+  /** Of a step with state, and of a sink; others are numbered. */
   readonly name?: string;
   readonly build: TopologyNode["build"];
   readonly writes?: TopicDefinition;
   readonly stores?: TopologyNode["stores"];
   readonly clockDelayMs?: number;
   readonly inputs?: readonly TopologyNode[];
+  readonly policy?: TopologyNode["policy"];
 }
 
 class Steps<K, V> implements Stream<K, V> {
@@ -192,6 +194,12 @@ class Steps<K, V> implements Stream<K, V> {
 
   to<T extends string | Target<K, V>>(target: T | Target<K, V>): T extends string ? TopicView<K, V> : void {
     const { builder } = this.#parts;
+    const outside = typeof target === "string" ? null : sinkParts(target as Target<never, never>);
+    if (outside !== null) {
+      const policy = sinkPolicy(outside, (sentence) => builder.fault(sentence));
+      this.#add({ kind: "sink", name: outside.sink, policy, build: sinkStep(builder.app, outside) });
+      return undefined as T extends string ? TopicView<K, V> : void;
+    }
     const { definition, keyOf } = typeof target === "string" ? { definition: this.#made(target), keyOf: undefined } : targetParts(target as Target<never, never>);
     this.#add({ kind: "to", name: builder.freeName(`${this.#parts.name}-to-${definition.name}`), build: writeStep(definition, keyOf ?? null), writes: definition });
     return (typeof target === "string" ? viewOf<K, V>(builder, definition) : undefined) as T extends string ? TopicView<K, V> : void;
@@ -228,7 +236,7 @@ class Steps<K, V> implements Stream<K, V> {
       reads: null,
       writes: step.writes ?? null,
       stores: step.stores ?? [],
-      policy: null,
+      policy: step.policy ?? null,
       clockDelayMs: step.clockDelayMs ?? null,
       concurrency: 1,
       build: step.build,
