@@ -97,6 +97,7 @@ export class Checkpoint {
       blocksPartition: unit.blocksPartition,
       retryPosition: unit.retryPosition,
       replay: unit.replay,
+      budgetFrom: unit.budgetFrom,
     };
     this.#pending.set(0, unit.storedAs, packPending(row));
   }
@@ -120,6 +121,7 @@ export class Checkpoint {
     unit.storedAttempts = row.attempts;
     unit.retryPosition = row.retryPosition;
     unit.replay = row.replay;
+    unit.budgetFrom = row.budgetFrom;
     units.add(unit);
     if (row.blocksPartition) units.block(unit);
     const now = runtime.now();

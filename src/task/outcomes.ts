@@ -70,7 +70,7 @@ export class Outcomes {
     if ((isolation.refusal(effectOf(taskId, unit))?.times ?? 0) > 1) return { do: "stop" };
     const source = entrance instanceof Input ? entrance.topic.policy : operators.sourcePolicyOf(entrance as StepResults | StepInput);
     const own = operators.policyOf(step) ?? source ?? policy;
-    return judge(error, { attempts: unit.attempts, ageMs: runtime.now() - unit.arrivedAt }, own, () => this.#random());
+    return judge(error, { attempts: unit.attempts, ageMs: runtime.now() - unit.budgetFrom }, own, () => this.#random());
   }
 
   /** The record is left out. */

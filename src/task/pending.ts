@@ -23,6 +23,7 @@ export interface PendingRecord {
   /** -1: it is in its turn. */
   readonly retryPosition: number;
   readonly replay: RetryNote["replay"];
+  readonly budgetFrom: number;
 }
 
 /** Of rows of records in their turn, which block nothing. */
@@ -51,10 +52,11 @@ export function clockStore(subTopology: string): StoreSpec {
 }
 
 export function packPending(pending: PendingRecord): Uint8Array {
-  const { entrance, record, resultKey, chain, heldClock, judgedClock, arrivedAt, attempts, nextTryAt, blocksPartition, retryPosition, replay } = pending;
+  const { entrance, record, resultKey, chain, heldClock, judgedClock, arrivedAt, attempts, nextTryAt, blocksPartition, retryPosition, replay, budgetFrom } =
+    pending;
   const headers = record.headers.map(({ name, value }) => [name, value]);
   const more = blocksPartition || retryPosition >= 0 || replay !== null
-    ? [blocksPartition, retryPosition, replay === null ? null : [replay.letter.topic, replay.letter.position, replay.run]]
+    ? [blocksPartition, retryPosition, replay === null ? null : [replay.letter.topic, replay.letter.position, replay.run], budgetFrom]
     : [];
   return packValue([
     more.length === 0 ? VERSION : VERSION_MORE,
@@ -98,8 +100,9 @@ export function unpackPending(bytes: Uint8Array): PendingRecord {
     boolean?,
     number?,
     (readonly [string, number, number] | null)?,
+    number?,
   ];
-  const [blocksPartition = false, retryPosition = -1, replay = null] = later;
+  const [blocksPartition = false, retryPosition = -1, replay = null, budgetFrom = arrivedAt] = later;
   return {
     entrance,
     record: { key, value, headers: headers.map(([name, content]) => ({ name, value: content })), timestamp, position },
@@ -113,5 +116,6 @@ export function unpackPending(bytes: Uint8Array): PendingRecord {
     blocksPartition,
     retryPosition,
     replay: replay === null ? null : { letter: { topic: replay[0], position: replay[1] }, run: replay[2] },
+    budgetFrom,
   };
 }

@@ -843,6 +843,7 @@ export class Task implements Stamp {
       unit.attempts = note.attempts;
       unit.retryPosition = retryPosition;
       unit.replay = note.replay;
+      if (note.replay !== null) unit.budgetFrom = wallClock;
       this.#units.add(unit);
       this.#units.wait(unit, now + Math.max(0, note.dueAt - wallClock));
       if (note.replay !== null) this.#outcomes.replayed(note.replay);

@@ -47,6 +47,8 @@ export class Unit {
   clockBefore: { readonly seen: number; readonly late: number } | null = null;
   /** Wall clock at the first try, ms. */
   readonly arrivedAt: number;
+  /** From when on its budget counts, wall clock, ms: a letter that comes back has a new one. */
+  budgetFrom: number;
   /** Tries begun. */
   attempts = 0;
   /** Monotonic ms at which the try under way began. */
@@ -79,6 +81,6 @@ export class Unit {
     this.chain = chain;
     this.heldClock = heldClock;
     this.judgedClock = judgedClock;
-    this.arrivedAt = arrivedAt;
+    this.arrivedAt = this.budgetFrom = arrivedAt;
   }
 }

@@ -248,6 +248,20 @@ describe("a letter that is put back", () => {
     expect(numbers(stand)).toEqual([2]);
   });
 
+  test("has a budget of its own, from when it comes back, over a crash too", async () => {
+    const { app, input } = setUp({ attempts: 100, backOff: "1s", backOffMax: "1s", budget: "20s" });
+    app.stream(input).map(failing(20)).to("out");
+    await using stand = await open(app);
+    stand.runtime.advance(3_600_000);
+    await put(stand, 1, { k: "a", v: 1, at: START });
+    await run(stand, 8_000);
+    await stand.restart();
+    await run(stand, 8_000);
+    expect(stand.engine.worker.stats.retries).toBeGreaterThan(3);
+    await run(stand, 30_000);
+    expect([numbers(stand).length, recordsOf(stand.log, "in-dlq").length].toSorted()).toEqual([0, 1]);
+  });
+
   test("that fails again is another letter, and names the first", async () => {
     const { app, input } = setUp({ attempts: 2 });
     app.stream(input).map(failing(9));
