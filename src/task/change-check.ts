@@ -63,16 +63,25 @@ export function runningTopology({ topics, subTopologies }: Topology): RunningTop
 export function changeFaults(running: RunningTopology, topology: Topology): string[] {
   const own = runningTopology(topology);
   const specs = new Map(topology.subTopologies.flatMap(({ nodes }) => nodes.flatMap((node) => node.stores.map((spec) => [spec.name, spec] as const))));
-  const both = <T>(theirs: Readonly<Record<string, T>>, ours: Readonly<Record<string, T>>): (readonly [name: string, theirs: T, ours: T])[] =>
-    Object.entries(theirs).flatMap(([name, value]) => Object.hasOwn(ours, name) && ours[name] !== value ? [[name, value, ours[name]!] as const] : []);
   return [
     ...both(running.reads, own.reads).map(([topic, theirs, ours]) => `topic "${topic}" is read as part of "${theirs}" by them and of "${ours}" by this one`),
     ...both(running.forms, own.forms).map(([topic, theirs, ours]) => `what lies in topic "${topic}" is "${theirs}" for them and "${ours}" for this one`),
-    ...both(running.places, own.places).filter(([, theirs]) => Object.values(own.reads).includes(theirs)).map(([store, theirs, ours]) =>
-      `store "${store}" is kept behind "${theirs}" by them and behind "${ours}" by this one: give the step another name`
-    ),
+    ...movedStores(running, own),
     ...both(running.stores, own.stores).flatMap(([store, theirs]) => storeFault(specs.get(store)!, theirs) ?? []),
   ];
+}
+
+/** What both have under a name, and not the same. */
+function both(theirs: Readonly<Record<string, string>>, ours: Readonly<Record<string, string>>): (readonly [name: string, theirs: string, ours: string])[] {
+  return Object.entries(theirs).flatMap(([name, value]) => Object.hasOwn(ours, name) && ours[name] !== value ? [[name, value, ours[name]!] as const] : []);
+}
+
+/** Stores that went from one changelog to another while both are written: nobody could tell which of the two has them. */
+function movedStores(running: RunningTopology, own: RunningTopology): string[] {
+  const moved = both(running.places, own.places).filter(([, theirs]) => Object.values(own.reads).includes(theirs));
+  return moved.map(([store, theirs, ours]) =>
+    `store "${store}" is kept behind "${theirs}" by them and behind "${ours}" by this one: give the step another name`
+  );
 }
 
 /** A store whose version is raised goes over to the new one partition by partition, and workers of the old one leave those alone that have: the state itself tells. */
@@ -96,8 +105,8 @@ export async function checkChange({ log, runtime, topology, isAccepted }: Change
     const read = await readOn(log, topic, from);
     from = read.position;
     newest = read.found.at(-1)?.running ?? newest;
-    if (newest !== null && !isAccepted) refuse(topology, changeFaults(newest, topology));
-    const wanted = newest === null || isAccepted ? own : merged(newest, own);
+    if (newest !== null) refuse(topology, isAccepted ? movedStores(newest, own) : changeFaults(newest, topology), isAccepted);
+    const wanted = newest === null ? own : isAccepted ? { ...own, places: merged(newest, own).places } : merged(newest, own);
     if (newest !== null && isSame(newest, wanted)) return;
     const value = JSON.stringify({ version: VERSION, kind: TOPOLOGY_KEY, ...wanted });
     const say = async (text: string): Promise<number> =>
@@ -111,18 +120,20 @@ export async function checkChange({ log, runtime, topology, isAccepted }: Change
     const faults = changeFaults(newest, topology);
     if (faults.length === 0) continue;
     await say(JSON.stringify({ version: VERSION, kind: TOPOLOGY_KEY, ...newest }));
-    refuse(topology, faults);
+    refuse(topology, faults, false);
   }
   throw new DefinitionError(`Cannot start "${topology.app}": ${ROUNDS_MAX} times others said what they do at the same moment: start it again`, {
     code: "TOPOLOGY_INCOMPATIBLE",
   });
 }
 
-function refuse({ app }: Topology, faults: readonly string[]): void {
+function refuse({ app }: Topology, faults: readonly string[], isAccepted: boolean): void {
   if (faults.length === 0) return;
+  const ways = isAccepted
+    ? "Mend that: it cannot be accepted"
+    : `Start the version that runs; or stop all workers of "${app}" and then start this one once with --accept-change, or run({ acceptChange: true })`;
   throw new DefinitionError(
-    `Cannot start "${app}" beside its workers that run, or ran last:\n${faults.map((fault) => `- ${fault}`).join("\n")}\n` +
-      `Start the version that runs; or stop all workers of "${app}" and then start this one once with --accept-change, or run({ acceptChange: true })`,
+    `Cannot start "${app}" beside its workers that run, or ran last:\n${faults.map((fault) => `- ${fault}`).join("\n")}\n${ways}`,
     { code: "TOPOLOGY_INCOMPATIBLE", faults },
   );
 }

@@ -6,7 +6,8 @@ import { type Program, spawnProgram } from "../shim/spawn.ts";
 import { tempDirectory } from "../shim/temp.ts";
 import { brokerTest, testBroker } from "./broker.ts";
 import { ownRecords } from "./own-records.ts";
-import { awaitConsumed, type Records } from "./records.ts";
+import { awaitConsumed } from "./records.ts";
+import { healthOf, type Standing, standing, wrongCounts } from "./worker-programs.ts";
 
 const command = new URL("../../bin/millrace.mjs", import.meta.url);
 const fixture = new URL("./workers-fixture.ts", import.meta.url).pathname;
@@ -15,46 +16,12 @@ const PARTITIONS = 4;
 const KEYS = 40;
 const CONSUMED_MS = 40_000;
 
-interface Standing {
-  readonly worker: number;
-  readonly processId: number;
-  readonly place: string;
-  readonly url: string;
-}
-
-async function standing(program: Program): Promise<Standing> {
-  for await (const line of program.lines()) {
-    const said = JSON.parse(line) as Standing & { readonly type?: unknown };
-    if (said.type === "started") return said;
-  }
-  throw new Error(`The program ended before a worker stood: ${program.stderr()}`);
-}
-
 /** How many partitions each worker has, once all are given out; the last state when that takes too long. */
 async function shares(workers: readonly Standing[]): Promise<readonly number[]> {
   for (const deadline = performance.now() + CONSUMED_MS;; await sleep(100)) {
-    const counts = await Promise.all(workers.map(async ({ url }) => {
-      const { tasks } = await (await fetch(`${url}/admin/health`)).json() as { readonly tasks: readonly unknown[] };
-      return tasks.length;
-    }));
+    const counts = await Promise.all(workers.map(async ({ url }) => (await healthOf(url)).tasks.length));
     if ((counts.every((count) => count > 0) && counts.reduce((sum, count) => sum + count) === PARTITIONS) || performance.now() > deadline) return counts;
   }
-}
-
-/** What is wrong with the counts: each key's must be said from 1 up, each once and in order. */
-async function wrongCounts(content: Records, name: string): Promise<readonly string[]> {
-  const wanted = new Map<string, number>();
-  const said = new Map<string, number[]>();
-  await content.dump(`${name}-in`, ({ key }) => void wanted.set(key, (wanted.get(key) ?? 0) + 1));
-  await content.dump(`${name}-out`, ({ key, value }) => void said.set(key, [...(said.get(key) ?? []), Number(value)]));
-  const keys = new Set([...wanted.keys(), ...said.keys()]);
-  return [...keys].flatMap((key) => {
-    const counts = said.get(key) ?? [];
-    const isRight = counts.length === wanted.get(key) && counts.every((count, index) => count === index + 1);
-    return isRight
-      ? []
-      : [`${key}: ${wanted.get(key) ?? 0} records, counts ${counts.slice(0, 5).join(" ")} … ${counts.slice(-5).join(" ")} (${counts.length})`];
-  });
 }
 
 brokerTest("F01 F12 two workers of millrace run count each record once, one of them killed by kill -9 among the records", async () => {

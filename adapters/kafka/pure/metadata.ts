@@ -64,7 +64,8 @@ export class Metadata {
     const leader = typeof known === "object" ? known[at.partition] : null;
     if (leader) return leader;
     await this.#refresh(at.topic);
-    const found = this.#leaders.get(at.topic) ?? UNKNOWN_TOPIC;
+    // Another call may have found meanwhile that this answer is old already.
+    const found = this.#leaders.get(at.topic) ?? LEADER_NOT_AVAILABLE;
     const code = typeof found === "number" ? found : found[at.partition] === null ? LEADER_NOT_AVAILABLE : UNKNOWN_TOPIC;
     const now = typeof found === "number" ? null : found[at.partition];
     if (now) return now;

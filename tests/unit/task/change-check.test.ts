@@ -78,6 +78,10 @@ const compatible: readonly (readonly [string, (topics: Topics) => void])[] = [
     const account = app.features("account", { value: v.number() });
     app.resolver("value", { source: other, output: account }, (value) => account.of("a", { value }));
   }],
+  ["a feature is added, another removed", ({ app, other }) => {
+    app.stream(other).forEach(() => {});
+    app.features("account", { name: v.string() });
+  }],
   ["steps with state are taken away", ({ app, other }) => app.stream(other).forEach(() => {})],
   ["a source is added that is read by itself", (topics) => {
     before(topics);
@@ -100,6 +104,9 @@ const incompatible: readonly (readonly [string, (topics: Topics) => void, string
   ["an aggregate is added, and no version raised", (topics) => {
     hourly(topics).aggregate({ n: count(), total: sum((value: number) => value) });
   }, 'store "hourly" is kept as "window 3600000/3600000+0 n:count" by them and as "window 3600000/3600000+0 n:count,total:sum" by this one: raise its version'],
+  ["an aggregate is removed, and no version raised", (topics) => {
+    topics.app.stream(topics.input).groupBy((value) => value, { name: "by" }).window(tumbling("1h"), { name: "values" }).aggregate({ m: count() });
+  }, 'store "values" is kept as "window by any 3600000/3600000+0 n:count" by them'],
   ["what goes through a topic of the app's own comes from elsewhere", ({ app, other }) => {
     app.stream(other).groupBy((value) => value, { name: "by" }).window(tumbling("1h"), { name: "values" }).aggregate({ n: count() });
   }, 'what lies in topic "t-by-repartition" is "keys any, from in" for them and "keys any, from other" for this one'],
@@ -177,6 +184,22 @@ describe("F31 two versions in one group: what may not", () => {
       expect(stopped).toEqual([...refused!.faults]);
     });
   }
+
+  test("a step with state that reads another source is refused, accepted or not: its store would be in two changelogs", async () => {
+    const one = rigOn(runtime), two = rigOn(runtime, one.log);
+    const [, elsewhere, fault] = incompatible.find(([what]) => what === "a step with state reads another source")!;
+    const [, together] = incompatible[0]!;
+    await end(await start(version(before), one));
+
+    for (let tries = 0; tries < 2; tries++) {
+      await expect(start(version(elsewhere), two, true)).rejects.toMatchObject({
+        code: "TOPOLOGY_INCOMPATIBLE",
+        faults: [fault],
+        message: expect.stringContaining("it cannot be accepted"),
+      });
+    }
+    await end(await start(version(together), one, true));
+  });
 
   test("accepted after all were stopped it goes on with the state, and from then on the one before is refused", async () => {
     const one = rigOn(runtime), two = rigOn(runtime, one.log);

@@ -193,6 +193,44 @@ for (const [where, make] of places) {
   });
 }
 
+describe("F31 a changed app, embedded alone", () => {
+  const [, make] = places[0]!;
+
+  test("what goes through a topic of the app's own comes from another source: what is under way is counted, and windows go on", async () => {
+    const place = make();
+    const grouped = (from: "input" | "other"): Version => (topics) =>
+      void topics.app.stream(topics[from]).groupBy((value) => `v${value}`, { name: "by" }).window(tumbling("1h"), { emit: "close", name: "values" }).aggregate({
+        n: count(),
+      })
+        .map(({ value }) => value.n).to("counts");
+    await round(place, version(grouped("input")));
+    const closed: unknown[] = [];
+    const stand = await open(version(grouped("other")), { runtime, driver: place.driver, worker: { clockIntervalMs: 0 } });
+    await stand.append("other", [{ key: "k", value: "7", timestamp: START }, { key: "k", value: "7", timestamp: START + 7_200_000 }]);
+    await stand.drain();
+    await stand.advance(2_000);
+    await stand.drain();
+    closed.push(...valuesOf(stand.log, "counts"));
+    await stand.crash();
+
+    // One by way of the first source, and those of the second from its first record on.
+    expect(closed).toEqual([3]);
+  });
+
+  test("a step with state reads another source: what it kept goes along", async () => {
+    const place = make();
+    const named = (from: "input" | "other"): Version => (topics) =>
+      void topics.app.stream(topics[from]).groupByKey().window(tumbling("1h"), { emit: "update", name: "named" }).aggregate({ n: count() }).map(({ value }) =>
+        value.n
+      ).to("counts");
+    const last: unknown[] = [];
+    await round(place, version(named("input")));
+    await round(place, version(named("other")), false, ({ log }) => void last.push(...valuesOf(log, "counts")));
+
+    expect(last).toEqual([1, 2, 3]);
+  });
+});
+
 test("F31 a store that is retired and in use is a fault of the definition", () => {
   expect(() => version(others, { retired: ["others"] }).topology()).toThrow('Store "others" is retired, and a step has it: take one of the two away');
 });

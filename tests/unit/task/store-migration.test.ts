@@ -1,7 +1,7 @@
 /** What a step kept goes on in a new version of the app, as a whole or not at all: on a log that holds state, and on one whose changelog says it anew. */
 import { describe, expect, test } from "bun:test";
-import { collect, count, createApp, embedded, first, hopping, mean, min, sum, tumbling } from "../../../mod.ts";
-import type { App, LogDriver } from "../../../mod.ts";
+import { collect, count, createApp, embedded, first, hopping, json, mean, min, sum, tumbling } from "../../../mod.ts";
+import type { App, LogDriver, TopicOptions } from "../../../mod.ts";
 import type { Stream } from "../../../src/stream/stream.ts";
 import { memoryDisk } from "../../../src/runtime/memory-disk.ts";
 import { type Rig, rigOn } from "./durable-log.ts";
@@ -12,9 +12,9 @@ type Step = (values: Stream<string, number>) => Stream<string, { readonly value:
 const runtime = runtimeOf();
 
 /** An app that says what its one step says of numbers. */
-function version(step: Step): App {
+function version(step: Step, options: TopicOptions<string, number, number> = {}): App {
   const app = createApp("t");
-  step(app.stream(app.topic<string, number>("in")).groupByKey()).map(({ value }) => value).to("out");
+  step(app.stream(app.topic<string, number>("in", options)).groupByKey()).map(({ value }) => value).to("out");
   return app;
 }
 
@@ -57,8 +57,12 @@ async function add(stand: Stand, ...values: readonly (number | readonly [key: st
 }
 
 /** What an attempt to start it is refused with. */
-async function refusal(driver: LogDriver, step: Step): Promise<{ readonly code?: string; readonly message: string }> {
-  const stand = await open(version(step), { runtime, driver, worker: { acceptsChange: true } }).catch((error: unknown) => error as Error);
+async function refusal(
+  driver: LogDriver,
+  step: Step,
+  options: TopicOptions<string, number, number> = {},
+): Promise<{ readonly code?: string; readonly message: string }> {
+  const stand = await open(version(step, options), { runtime, driver, worker: { acceptsChange: true } }).catch((error: unknown) => error as Error);
   if (stand instanceof Error) return stand;
   const failure = await stand.engine.worker.whenBuilt().then(() => new Error("it started"), (error: unknown) => error as Error);
   const refused = [...stand.engine.worker.refused.values()][0];
@@ -300,6 +304,19 @@ for (const { name, make } of places) {
       await end(two);
     });
 
+    test("other keys of the source are refused, with the ways out", async () => {
+      const { driver, losesDisk } = make();
+      const one = await start(driver, totals);
+      await add(one, 1);
+      await end(one);
+
+      losesDisk();
+      const failure = await refusal(driver, totals, { keyFormat: json<string>() });
+
+      expect(failure).toMatchObject({ code: "STORE_INCOMPATIBLE" });
+      expect(failure.message).toContain('is defined as "window by json 3600000/3600000+0 total:sum" now, of which nothing can be made');
+    });
+
     for (
       const [what, step] of [
         ["size", (values) => values.window(tumbling("2h"), { emit: "update", name: "hourly" }).aggregate({ total: sum((value: number) => value) })],
@@ -307,7 +324,10 @@ for (const { name, make } of places) {
           "kind",
           (values) => values.window(hopping("1h", { every: "30m" }), { emit: "update", name: "hourly" }).aggregate({ total: sum((value: number) => value) }),
         ],
-        ["key format", (values) => hourly(values.groupBy(() => "k", { name: "by" })).aggregate({ total: sum((value: number) => value) })],
+        [
+          "offset",
+          (values) => values.window(tumbling("1h", { offset: "30m" }), { emit: "update", name: "hourly" }).aggregate({ total: sum((value: number) => value) }),
+        ],
       ] satisfies [string, Step][]
     ) {
       test(`another ${what} of the window under the same name is refused, with the ways out, and a version changes nothing about that`, async () => {
