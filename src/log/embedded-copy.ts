@@ -99,11 +99,14 @@ export class EmbeddedCopies {
     let unflushed = 0, taken = 0, pagesMax = Infinity;
     for (let isDone = false; !isDone;) {
       const until = runtime.monotonic() + TURN_MS;
-      let pages = 0;
+      let pages = 0, isWaiting = false;
       do {
+        const left = copy.pagesLeft;
         isDone = copy.step(STEP_PAGES);
+        // Within somebody's transaction there is nothing to take.
+        isWaiting = copy.pagesLeft === left;
         pages += STEP_PAGES;
-      } while (!isDone && pages < TURN_PAGES && runtime.monotonic() < until);
+      } while (!isDone && !isWaiting && pages < TURN_PAGES && runtime.monotonic() < until);
       if (isDone) return;
       taken += pages;
       unflushed += pages * PAGE_BYTES;

@@ -53,7 +53,7 @@ export interface Database {
 
 /** A copy under way. Between its steps the database is used as ever. */
 export interface DatabaseCopy {
-  /** Takes so many pages more; true when the copy is whole: as of the last commit before this call. Throws `StoreError` when either file fails; then close it. */
+  /** Takes so many pages more; true when the copy is whole: as of the last commit before this call. Within a transaction it does nothing. Throws `StoreError` when either file fails; then close it. */
   step(pages: number): boolean;
   /** As of the last step. It grows when the database does, and when a transaction that was undone makes the copy begin anew. */
   readonly pagesLeft: number;

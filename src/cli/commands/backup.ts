@@ -16,6 +16,8 @@ interface Flags extends OperatorFlags {
   readonly to?: string;
 }
 
+const PROGRESS_MS = 1_000;
+
 const to: TextFlag = textFlag("File to make; there must be none of this name", "file", text("to"));
 
 /** The command. */
@@ -38,7 +40,7 @@ export const backupCommand: CliCommand = defineCommand<Flags, readonly string[],
     const { runtime } = host;
     const startedAt = runtime.monotonic();
     await using connection = await connect(asked, host);
-    const bytes = await makeFile(runtime, asked.to, () => connection.client.download("/admin/backup", {}));
+    const bytes = await makeFile(runtime, asked.to, async () => told(await connection.client.download("/admin/backup", {}), asked, runtime));
     const ms = Math.round(runtime.monotonic() - startedAt);
     runtime.print(
       asked.json
@@ -47,6 +49,20 @@ export const backupCommand: CliCommand = defineCommand<Flags, readonly string[],
     );
   },
 });
+
+/** Passes chunks on, and says once a second how far it is. */
+async function* told(chunks: AsyncIterable<Uint8Array>, { json }: BackupArguments, runtime: Runtime): AsyncGenerator<Uint8Array> {
+  let bytes = 0;
+  let saidAt = runtime.monotonic();
+  for await (const chunk of chunks) {
+    yield chunk;
+    bytes += chunk.length;
+    const now = runtime.monotonic();
+    if (now - saidAt < PROGRESS_MS) continue;
+    saidAt = now;
+    runtime.print(json ? JSON.stringify({ type: "backingUp", bytes }) : `${fileSize(bytes)} received`);
+  }
+}
 
 /** Under another name until it is whole and verified. */
 async function makeFile(runtime: Runtime, file: string, download: () => Promise<AsyncIterable<Uint8Array>>): Promise<number> {

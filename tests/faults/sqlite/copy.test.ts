@@ -165,6 +165,24 @@ describe("Database.copy()", () => {
     expect((await inspect(runtime, disk)).length).toBe(30);
   });
 
+  test("within a transaction nothing is taken, and nothing of it is in the copy that was whole before", async () => {
+    const disk = new FaultyDisk();
+    const { database } = await startRun(disk, 30);
+    const copy = database.copy(COPY);
+    copy.step(1);
+    const left = copy.pagesLeft;
+    database.exec("BEGIN; INSERT INTO done VALUES(31)");
+    expect([copy.step(1_000), copy.pagesLeft]).toEqual([false, left]);
+    database.exec("ROLLBACK");
+    while (!copy.step(1_000));
+    database.exec("INSERT INTO done VALUES(32)");
+    await copy.flush();
+    copy.close();
+    database.close();
+
+    expect((await inspect(runtime, diskOf(disk.contents(COPY)!))).length).toBe(30);
+  });
+
   test("a database without a WAL is not copied", async () => {
     const database = await openDatabase(runtime, new FaultyDisk(), "app.db", { journal: "memory" });
 
