@@ -1,8 +1,9 @@
 /** What the commands of operators have in common: whom they ask, in whose name, and how that is found. */
 import { type AdminPlace, adminPlaces } from "../app/admin-place.ts";
 import { type App, internalsOf } from "../app/app.ts";
-import { DefinitionError, ExternalError, isStreamError } from "../base/errors.ts";
+import { ExternalError, isStreamError } from "../base/errors.ts";
 import { env, resolveSecret } from "../runtime/env-value.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import { AdminClient } from "./admin-client.ts";
 import type { CommandHost, CommonArguments } from "./command.ts";
 import { findApp } from "./find-app.ts";
@@ -108,7 +109,7 @@ export interface Connection extends AsyncDisposable {
  * ExternalError `ADMIN_FAILED` when a process is in the way that does not listen.
  */
 export async function connect(asked: OperatorArguments, { runtime, load, fetch }: CommandHost): Promise<Connection> {
-  const operator = asked.operator ?? runtime.env("USER") ?? runtime.env("USERNAME") ?? "unknown";
+  const operator = asked.operator ?? userOf(runtime);
   if (asked.url !== undefined) {
     const token = asked.tokenEnv === undefined ? null : resolveSecret(runtime, env(asked.tokenEnv), "token of --token-env");
     const url = asked.url.replace(/\/+$/, "");
@@ -122,6 +123,12 @@ export async function connect(asked: OperatorArguments, { runtime, load, fetch }
     return running(places.map((place) => new AdminClient({ runtime, url: place.url, token: place.token, operator, fetch, where: whereOf(place) })));
   }
   return await opened(app, directory, (at, where) => new AdminClient({ runtime, url: "http://localhost", token: null, operator, fetch: at, where }));
+}
+
+/** The engine signs with its own name: a user of that name is told from it. */
+function userOf(runtime: Pick<Runtime, "env">): string {
+  const user = runtime.env("USER") || runtime.env("USERNAME") || "unknown";
+  return user === "millrace" ? "user millrace" : user;
 }
 
 function running(workers: readonly AdminClient[]): Connection {
@@ -149,12 +156,5 @@ async function opened(
 
 /** Said to people when nobody works. */
 export function laterNote({ isRunning, client }: Connection, what: string): string | null {
-  return isRunning ? null : `No process of the app was found: ${what} in the log (${client.where}); the app acts on it when it runs`;
-}
-
-/** Fails for what is not there without an app that runs. */
-export function wantRunning({ isRunning }: Connection, what: string): void {
-  if (!isRunning) {
-    throw new DefinitionError(`Cannot ${what}: no process of the app was found. Start it, or give its address with --url`, { code: "CONFIG_INVALID" });
-  }
+  return isRunning ? null : `No process of the app was found: ${what} in the log at ${client.where}, and done when the app runs`;
 }

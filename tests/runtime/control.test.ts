@@ -68,7 +68,7 @@ describe("millrace pause, skip, seek, resume", () => {
     const { program, url } = await shop("off");
     await send(url, [order("o2", "text")]);
     expect([status.code, status.out[0]]).toEqual([1, "off/millrace.db: stopped: no process of the app runs"]);
-    expect(paused.out).toEqual(["orders/0 will be paused", "No process of the app was found: it is ordered in the log (off/millrace.db); the app acts on it when it runs"]);
+    expect(paused.out).toEqual(["orders/0 will be paused", "No process of the app was found: it is ordered in the log at off/millrace.db, and done when the app runs"]);
     expect([unknown.code, unknown.error]).toEqual([2, expect.stringContaining('Cannot pause "ordres": app "shop" reads')]);
     expect(await partition("orders", "off")).toMatchObject({ status: "paused", position: 1, lag: 1 });
     expect(await openLetters(url)).toBe(0);

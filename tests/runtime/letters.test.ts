@@ -89,7 +89,7 @@ describe("millrace dlq", () => {
 
     expect(listed.out[1]).toMatch(/^orders +2 +0 +0 +0 +orders-dlq$/);
     expect([edited.code, replayed.code]).toEqual([0, 0]);
-    expect(replayed.out[1]).toBe("No process of the app was found: the replay is ordered in the log (later/millrace.db); the app acts on it when it runs");
+    expect(replayed.out[1]).toBe("No process of the app was found: the replay is ordered in the log at later/millrace.db, and done when the app runs");
     expect([elsewhere.code, elsewhere.error]).toEqual([2, expect.stringContaining("nothing is there, the app has not run in it")]);
     expect(await until(() => total(url, "o61"), (found) => found === 61)).toBe(61);
     expect(await openLetters(url)).toBe(0);

@@ -97,7 +97,7 @@ describe("an operator's command finds", () => {
     const second = await millrace(app, "status", "app.ts", "--dir", directory);
     const audit = await millrace(app, "audit", "app.ts", "--dir", directory, "--json");
 
-    expect(first.out).toEqual(["orders/0 will be paused", `No process of the app was found: it is ordered in the log (${directory}/millrace.db); the app acts on it when it runs`]);
+    expect(first.out).toEqual(["orders/0 will be paused", `No process of the app was found: it is ordered in the log at ${directory}/millrace.db, and done when the app runs`]);
     expect(second.out[3]).toMatch(/^orders\/0 +orders\/0 +not running +- +0 +0 +by bob since \S+$/);
     expect(JSON.parse(audit.out[0]!)).toEqual({ entries: [expect.objectContaining({ action: "pause", by: "bob", topic: "orders", partition: 0 })], next: null });
   });
