@@ -3,7 +3,7 @@ import { anyKeys } from "../../src/record/key.ts";
 import { unpackValue } from "../../src/record/value-bytes.ts";
 import type { Said } from "./app.ts";
 import type { Content, Lying } from "./content.ts";
-import { ATTEMPTS, type Fate, type Fault, type Lane, lanes, type Plan, type Planned, WINDOW_MS } from "./plan.ts";
+import { ATTEMPTS, type Fate, type Fault, type Lane, lanes, type Plan, type Planned, type Step, WINDOW_MS } from "./plan.ts";
 
 /** What was found. */
 export interface ErrorsVerdict {
@@ -22,20 +22,31 @@ export interface ErrorsVerdict {
 const SENTENCES_MAX = 30;
 const OPENING_BRACE = 0x7b;
 
-/** The steps by which the letters of a lane must be named. */
-const NAMES: { readonly [step: string]: (source: string, lane: Lane) => string } = {
-  timestamp: (source) => source,
-  map: (source) => `${source}-map`,
-  filter: (source) => `${source}-filter`,
-  flatMap: (source) => `${source}-flatMap`,
-  wait: (source) => `${source}-map-2`,
-  sink: (source) => `${source}-forEach`,
-  fold: (source) => `${source}-tumbling-${WINDOW_MS}`,
-  parse: (_, lane) => `${lane} resolver`,
-  resolve: (_, lane) => `${lane} resolver`,
-  behind: (source) => `${source}-map-3`,
-  group: (_, lane) => lane,
-};
+/** The name by which a letter of a lane names a step; null where that is not looked at. */
+export function stepNameOf(name: string, lane: Lane, step: Step): string | null {
+  const source = `${name}-${lane}`;
+  switch (step) {
+    case "timestamp":
+      return source;
+    case "wait":
+      return `${source}-map-2`;
+    case "sink":
+      return `${source}-forEach`;
+    case "parse":
+    case "resolve":
+      return `${lane} resolver`;
+    case "fold":
+      return `${source}-tumbling-${WINDOW_MS}`;
+    case "behind":
+      return `${source}-map-3`;
+    case "group":
+      return lane;
+    case "last":
+      return null;
+    default:
+      return `${source}-${step}`;
+  }
+}
 
 /** Judges what lies in the topics, and what was written into the book. */
 export function verdictOn(name: string, plan: Plan, content: Content, book: { readonly tries: Uint8Array; readonly sunk: Uint8Array }): ErrorsVerdict {
@@ -97,8 +108,8 @@ class Judge {
     const wanted = String(isAtOnce ? 1 : ATTEMPTS);
     if (attempts !== wanted) this.#say(`the letter of record ${numbers.join()} says ${attempts} attempts, wanted ${wanted}`);
     const fault = faults.find((fault): fault is Extract<Fault, { step: unknown }> => "step" in fault && fault.kind !== "transient");
-    const stepName = fault === undefined ? undefined : NAMES[fault.step]?.(`${this.#name}-${lane}`, lane);
-    if (stepName !== undefined && letter.headers.get("mr-step") !== stepName) {
+    const stepName = fault === undefined ? null : stepNameOf(this.#name, lane, fault.step);
+    if (stepName !== null && letter.headers.get("mr-step") !== stepName) {
       this.#say(`the letter of record ${numbers.join()} names step "${letter.headers.get("mr-step")}", wanted "${stepName}"`);
     }
   }
