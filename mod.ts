@@ -92,6 +92,7 @@ export type {
   ErrorFacts,
   ObservedEvent,
   Observer,
+  OrderDone,
   RecordDeadLettered,
   RecordPlace,
   RetryScheduled,

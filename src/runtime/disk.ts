@@ -57,7 +57,7 @@ export interface LockHolder {
 
 /** How a file is opened. */
 export interface OpenFileOptions {
-  /** @default true */
+  /** Whether a missing file is made. @default true */
   readonly create?: boolean;
   /** It is only read: needs no right to write, where there are such rights. Only without `create`. @default false */
   readonly readOnly?: boolean;
