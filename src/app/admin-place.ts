@@ -6,6 +6,8 @@ import type { Runtime } from "../runtime/runtime.ts";
 
 /** A process that serves admin pages. */
 export interface AdminPlace {
+  /** The name of its app. */
+  readonly app: string;
   readonly url: string;
   /** null: it asks for none. */
   readonly token: string | null;
@@ -18,11 +20,11 @@ const LOCK = "admin";
 const WORKERS_MAX = 64;
 
 /** Says where this process is found, until the returned function is called. An app runs without it, too: what keeps it from being said is told as a warning. */
-export function sayAdminPlace(runtime: Runtime, directory: string, { url, token }: Omit<AdminPlace, "processId">, observer: Observer): () => void {
+export function sayAdminPlace(runtime: Runtime, directory: string, { app, url, token }: Omit<AdminPlace, "processId">, observer: Observer): () => void {
   if (!runtime.capabilities.keepsFiles) return () => {};
   const missed = `Commands such as "millrace dlq" will not find this process by its directory "${directory}"; they do with --url ${reachable(url)}`;
   const release = orWarn(missed, observer, () => {
-    const lock = runtime.disk(directory).lock(LOCK, { url: reachable(url), ...(token === null ? {} : { token }) });
+    const lock = runtime.disk(directory).lock(LOCK, { app, url: reachable(url), ...(token === null ? {} : { token }) });
     return () => orWarn("The lock of operators' commands could not be given up", observer, () => lock.release());
   });
   return release ?? (() => {});
@@ -46,7 +48,10 @@ export function adminPlaces(runtime: Runtime, directory: string): readonly Admin
     const path = index === -1 ? LOCK : `worker-${index}/${LOCK}`;
     const holder = disk.lockHolder(path);
     const url = holder?.facts?.["url"];
-    if (holder !== null && url !== undefined) found.push({ url, token: holder.facts?.["token"] ?? null, processId: holder.processId });
+    const app = holder?.facts?.["app"];
+    if (holder !== null && url !== undefined && app !== undefined) {
+      found.push({ app, url, token: holder.facts?.["token"] ?? null, processId: holder.processId });
+    }
   }
   return found;
 }

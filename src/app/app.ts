@@ -431,7 +431,7 @@ class MillraceApp implements App {
     try {
       const server = port === null ? null : await runtime.serve({ fetch: (request, info) => engine.fetch(request, info), hostname: host, port });
       const url = server === null ? null : `http://${server.hostname.includes(":") ? `[${server.hostname}]` : server.hostname}:${server.port}`;
-      if (url !== null) offAdminPlace = sayAdminPlace(runtime, directory, { url, token }, observer);
+      if (url !== null) offAdminPlace = sayAdminPlace(runtime, directory, { app: this.name, url, token }, observer);
       onStart?.(this.#standing(engine, runtime, url));
       observer({ type: "appStarted", app: this.name, runtime: runtime.name, tasks: engine.worker.tasks.length });
       if (options.watchdog !== undefined) offWatchdog = watchLoop(engine.worker, runtime, options.watchdog);

@@ -1,7 +1,7 @@
 /** What the commands of operators have in common: whom they ask, in whose name, and how that is found. */
 import { type AdminPlace, adminPlaces } from "../app/admin-place.ts";
 import { type App, internalsOf } from "../app/app.ts";
-import { ExternalError, isStreamError } from "../base/errors.ts";
+import { DefinitionError, ExternalError, isStreamError } from "../base/errors.ts";
 import { env, resolveSecret } from "../runtime/env-value.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { AdminClient } from "./admin-client.ts";
@@ -118,6 +118,12 @@ export async function connect(asked: OperatorArguments, { runtime, load, fetch }
   const app = await findApp(asked.file!, load);
   const directory = asked.directory ?? internalsOf(app).definitions().directory;
   const places = adminPlaces(runtime, directory);
+  const other = places.find((place) => place.app !== app.name);
+  if (other !== undefined) {
+    const message =
+      `Cannot ask app "${app.name}": in ${directory} app "${other.app}" runs (process ${other.processId}). Name its own directory with --dir, or its address with --url`;
+    throw new DefinitionError(message, { code: "CONFIG_INVALID" });
+  }
   if (places.length > 0) {
     const whereOf = ({ url, processId }: AdminPlace): string => processId === 0 ? url : `${url} (process ${processId})`;
     return running(places.map((place) => new AdminClient({ runtime, url: place.url, token: place.token, operator, fetch, where: whereOf(place) })));

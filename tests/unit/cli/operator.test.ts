@@ -74,6 +74,17 @@ describe("an operator's command finds", () => {
     expect([code, error]).toEqual([2, expect.stringContaining("Cannot open the memory log of app \"shop\"")]);
   });
 
+  test("no other app that runs on the directory", async () => {
+    const directory = `${temp.path}/other`;
+    const other = createApp("stock", { log: memory() });
+
+    await whileRunning(shop("memory"), { directory, port: 0 }, async () => {
+      const { code, error } = await millrace(other, "dlq", "purge", "app.ts", "orders", "--all", "--yes", "--dir", directory);
+
+      expect([code, error]).toEqual([2, expect.stringContaining(`Cannot ask app "stock": in ${directory} app "shop" runs (process `)]);
+    });
+  });
+
   test("nobody, where a process works that does not listen, and says the way out", async () => {
     const app = shop();
     const directory = `${temp.path}/mute`;
@@ -105,7 +116,7 @@ describe("an operator's command finds", () => {
   test("several workers, and one that does not answer hides nothing of the others", async () => {
     const app = shop();
     const directory = `${temp.path}/several`;
-    const dead = sayAdminPlace(host, `${directory}/worker-1`, { url: "http://127.0.0.1:1", token: null }, () => {});
+    const dead = sayAdminPlace(host, `${directory}/worker-1`, { app: "shop", url: "http://127.0.0.1:1", token: null }, () => {});
 
     await whileRunning(app, { directory: `${directory}/worker-0`, port: 0 }, async () => {
       const { code, out } = await millrace(app, "status", "app.ts", "--dir", directory);
