@@ -24,7 +24,7 @@ interface Flags {
 export const restoreCommand: CliCommand = defineCommand<Flags, [string], RestoreArguments>({
   brief: "Put a backup in the place of log and state of an embedded app",
   description: [
-    "The app must not run. It goes on where the backup was taken: what came after it is not in there, and senders who keep what was not acknowledged send only that again.",
+    "The app must not run. When it is started it goes on where the backup was taken; what came after that is not in it.",
     "The checksum of each page is looked at before anything is replaced. Cut off at any point, the app finds what was there before, or the backup.",
   ],
   usage: "<app.ts> --from <file> [--force]",
