@@ -8,15 +8,15 @@ import { toHex } from "../../base/bytes.ts";
 import { DefinitionError, FencedError } from "../../base/errors.ts";
 import { EmbeddedContents } from "../../log/embedded-contents.ts";
 import type { OpenLog } from "../../log/driver.ts";
-import type { CommittedPosition, CommitUnit, Log, Membership, OutputBatch, TopicSpec } from "../../log/log.ts";
+import type { CommittedPosition, CommitUnit, Log, Membership, OutputBatch } from "../../log/log.ts";
 import { type MoveMark, readMoveMark, writeMoveMark } from "../../log/move-mark.ts";
+import { checkTopicSpecs } from "../../log/topic-check.ts";
 import { BatchEncoder } from "../../record/encoder.ts";
 import type { TopicPartition } from "../../record/record.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import type { Database } from "../../sqlite/database.ts";
 import { StateStorage } from "../../state/storage.ts";
-import { ownTopics } from "../../task/own-topics.ts";
-import { letterTopic } from "../../task/letter-topics.ts";
+import { topicSpecs } from "../../task/topic-specs.ts";
 import { changelogName } from "../../topology/changelog-name.ts";
 import type { SubTopology, Topology } from "../../topology/topology.ts";
 import { withIngestTopics } from "../../http/ingest/ingest-topic.ts";
@@ -25,7 +25,7 @@ import { copyRecords } from "./copy-records.ts";
 import { encodeNote, type MoveNote, moveTopic, readNote } from "./move-note.ts";
 import { moveIds, type MoveStateOptions, moveTask } from "./move-state.ts";
 import { MovedPositions } from "./moved-positions.ts";
-import { placeOf, type Survey, surveyOf, taskCount } from "./survey.ts";
+import { placeOf, type Survey, surveyOf } from "./survey.ts";
 
 /** What is moved, and where to. */
 export interface MoveOptions {
@@ -55,7 +55,10 @@ const ID_BYTES = 8;
 export async function surveyMove({ source, topology, runtime }: Pick<MoveOptions, "source" | "topology" | "runtime">): Promise<Survey> {
   const survey = await surveyOf(source, databaseOf(source), topology, runtime);
   const missing = topology.topics.find(({ name }) => source.partitionsOf(name) === null);
-  if (missing === undefined) return survey;
+  if (missing === undefined) {
+    checkTopicSpecs(source.name, topicSpecs({ topology, log: source, hasChangelogs: false }), (topic) => source.partitionsOf(topic));
+    return survey;
+  }
   throw new DefinitionError(
     `Cannot move "${topology.app}": it has a topic "${missing.name}" that its embedded log does not know: run it once more there as it is now, stop it, then move it`,
     { code: "LOG_TOPIC_UNKNOWN", details: { topic: missing.name } },
@@ -131,14 +134,11 @@ class Move {
 
   async run(): Promise<void> {
     const { source, webhooks, topology: own } = this.#options;
-    const { partitions } = this.#survey;
-    const specs = this.#survey.topics.map((spec) => this.#specOf(spec));
-    await this.#log.ensureTopics([moveTopic(this.#app), ...specs]);
-    const { topology, topics: ingestTopics } = withIngestTopics(own, webhooks, (topic) => this.#log.partitionsOf(topic), () => {});
-    await this.#log.ensureTopics(
-      [...ingestTopics.values()].map(({ name, retention, partitions }) => ({ name, retention, internal: true, partitions: partitions ?? 1 })),
-    );
-    await this.#log.ensureTopics(topology.subTopologies.map((sub) => this.#changelogSpec(sub)));
+    const { partitions, topics } = this.#survey;
+    const { topology, topics: ingestTopics } = withIngestTopics(own, webhooks, (topic) => source.partitionsOf(topic), () => {});
+    // With as many partitions as there are here.
+    const specs = topicSpecs({ topology, log: source, hasChangelogs: true });
+    await this.#log.ensureTopics([moveTopic(this.#app), ...specs, ...topics.filter(({ name }) => !specs.some((spec) => spec.name === name))]);
     const inputs = this.#inputsOf(topology);
     const membership = await this.#join(inputs);
     try {
@@ -155,19 +155,10 @@ class Move {
     }
   }
 
-  /** As the app makes its topics, with as many partitions as there are. */
-  #specOf(spec: TopicSpec): TopicSpec {
-    const { topics } = this.#options.topology;
-    const origin = /^(.+)-(dlq|late)$/.exec(spec.name);
-    const isLetters = origin !== null && this.#survey.topics.some(({ name }) => name === origin[1]);
-    const made = topics.find(({ name }) => name === spec.name) ?? ownTopics(this.#app, 1).find(({ name }) => name === spec.name) ??
-      (isLetters ? letterTopic(origin[1]!, origin[2] as "dlq" | "late") : undefined);
-    return { ...spec, ...(made === undefined ? {} : { retention: made.retention }), ...(made?.takesAppendTime === true ? { takesAppendTime: true } : {}) };
-  }
-
-  #changelogSpec(sub: SubTopology): TopicSpec {
+  /** The partitions of the changelog of a sub-topology: one a task. */
+  #changelogsOf(sub: SubTopology): readonly { readonly name: string; readonly partition: number }[] {
     const name = changelogName(this.#app, sub.name);
-    return { name, partitions: taskCount(sub, (topic) => this.#log.partitionsOf(topic)), retention: "compact", internal: true };
+    return Array.from({ length: this.#log.partitionsOf(name)! }, (_, partition) => ({ name, partition }));
   }
 
   /** Partitions that tasks read. */
@@ -201,8 +192,7 @@ class Move {
     const local = new StateStorage(database);
     local.transaction(() => {
       for (const sub of topology.subTopologies) {
-        const { name, partitions: count } = this.#changelogSpec(sub);
-        for (let partition = 0; partition < count; partition++) local.forget(name, partition);
+        for (const { name, partition } of this.#changelogsOf(sub)) local.forget(name, partition);
       }
     });
   }
@@ -234,8 +224,7 @@ class Move {
       onMoved: this.#counter("rows", total),
     };
     for (const sub of topology.subTopologies) {
-      const { name: changelog, partitions: count } = this.#changelogSpec(sub);
-      for (let partition = 0; partition < count; partition++) {
+      for (const { name: changelog, partition } of this.#changelogsOf(sub)) {
         const spaces = this.#survey.tasks.get(`${sub.name}/${partition}`) ?? [];
         await moveTask({ store, changelog, partition, spaces, positions }, options);
       }

@@ -71,7 +71,7 @@ export function placeOf({ topic, partition }: TopicPartition): string {
 }
 
 /** How many tasks a sub-topology has. */
-export function taskCount(sub: SubTopology, partitionsOf: (topic: string) => number | null): number {
+function taskCount(sub: SubTopology, partitionsOf: (topic: string) => number | null): number {
   return Math.max(...sub.reads.map(({ name }) => partitionsOf(name) ?? 1));
 }
 

@@ -20,8 +20,14 @@ const SETUP = { partitions: 2, backOff: "30s" } as const;
 const HALF = 60;
 const ALL = 120;
 const STEP_MS = 4_000;
-/** Their checks fail until the second half has begun. */
-const FAILING = ["p-55", "p-57", "p-58"];
+/** Of a move that is cut off at each of its calls: it is made some dozens of times. */
+const FEW = 15;
+const TIMEOUT_MS = 60_000;
+
+/** Payments whose checks fail until the second half has begun, of so many. */
+function failingOf(count: number): readonly string[] {
+  return [5, 3, 2].map((before) => `p-${count - before}`);
+}
 
 async function post(stand: Stand, payments: readonly Payment[]): Promise<void> {
   for (const payment of payments) {
@@ -33,9 +39,9 @@ async function post(stand: Stand, payments: readonly Payment[]): Promise<void> {
 }
 
 /** The first half, whose last checks wait for another try. */
-async function firstHalf({ failing }: Bank, stand: Stand): Promise<void> {
-  for (const id of FAILING) failing.add(id);
-  await post(stand, paymentsOf(SEED, 0, HALF, START));
+async function firstHalf({ failing }: Bank, stand: Stand, count: number): Promise<void> {
+  for (const id of failingOf(count)) failing.add(id);
+  await post(stand, paymentsOf(SEED, 0, count, START));
 }
 
 /** The second half; senders repeat what they sent before. */
@@ -50,7 +56,7 @@ async function secondHalf({ failing }: Bank, stand: Stand): Promise<void> {
 async function undisturbed(): Promise<Results> {
   const bank = bankOf("bank", SETUP);
   await using stand = await open(bank.app, { driver: embedded({ disk: memoryDisk() }) });
-  await firstHalf(bank, stand);
+  await firstHalf(bank, stand, HALF);
   await secondHalf(bank, stand);
   return await resultsOf(bank, bank.app, stand.log);
 }
@@ -62,13 +68,13 @@ interface Stopped {
   readonly disk: Disk;
 }
 
-/** The app, stopped after the first half. */
-async function stopped(): Promise<Stopped> {
+/** The app, stopped after so many payments. */
+async function stopped(count: number): Promise<Stopped> {
   const bank = bankOf("bank", SETUP);
   const disk = memoryDisk(), runtime = runtimeOf();
   const driver = embedded({ disk });
   const stand = await open(bank.app, { driver, runtime });
-  await firstHalf(bank, stand);
+  await firstHalf(bank, stand, count);
   await stand.engine.stop(0);
   internalsOf(bank.app).attach(null);
   return { bank, runtime, driver, disk };
@@ -139,7 +145,7 @@ const golden = undisturbed();
 
 describe("MG01 a move", () => {
   test("brings all along: the app goes on with the results of one that never stopped", async () => {
-    const app = await stopped();
+    const app = await stopped(HALF);
     const { bank, runtime } = app;
     const progress: MoveProgress[] = [];
     const target = sharedDriver(new SharedLog(runtime));
@@ -157,7 +163,7 @@ describe("MG01 a move", () => {
     expect(await resultsOf(bank, bank.app, stand.log)).toEqual(await golden);
     expect(stand.events.filter(({ type }) => type === "warning")).toEqual([]);
     await stand.engine.stop(0);
-  });
+  }, TIMEOUT_MS);
 
   test("is worth something: the results depend on windows, pending records, ids and letters of the first half", async () => {
     const { outputs: [spend, , checked], letters: [dead, late] } = await golden;
@@ -166,14 +172,14 @@ describe("MG01 a move", () => {
     expect(spend!.length).toBeGreaterThan(10);
     const ids = checked!.map(([, , text]) => (JSON.parse(text!) as { readonly id: string }).id);
     expect(new Set(ids).size).toBe(ids.length);
-    for (const id of FAILING) expect(ids).toContain(id);
-  });
+    for (const id of failingOf(HALF)) expect(ids).toContain(id);
+  }, TIMEOUT_MS);
 });
 
 describe("MG02 a move that is cut off", () => {
   for (const how of ["before", "after"] satisfies Failing[]) {
     test(`${how} any call of the other log was done is run again and ends alike; in between the app never starts on both logs`, async () => {
-      const app = await stopped();
+      const app = await stopped(FEW);
       const { bank, runtime } = app;
       const whole = sharedDriver(new SharedLog(runtime));
       const survey = await move({ ...app, driver: embedded({ disk: copyOf(app.disk) }) }, whole);
@@ -205,7 +211,7 @@ describe("MG02 a move that is cut off", () => {
         expect(await refusal(bank.app, runtime, one.driver)).toContain("was moved to shared");
       }
       expect(cuts).toBeGreaterThan(15);
-    }, 60_000);
+    }, TIMEOUT_MS);
   }
 
   test("in the midst of a partition goes on there, and refuses what others have put behind it", async () => {
@@ -234,12 +240,12 @@ describe("MG02 a move that is cut off", () => {
       await move(one, sharedDriver(log));
       expect((await recordsIn(log, "in")).map(({ key }) => key)).toEqual(Array.from({ length: 2_000 }, (_, n) => `${Math.floor(n / 100)}-${n % 100}`));
     }
-  });
+  }, TIMEOUT_MS);
 });
 
 describe("MG03 a move is refused", () => {
   test("where the app was moved before, until that is taken back", async () => {
-    const app = await stopped();
+    const app = await stopped(HALF);
     const { bank, runtime, driver } = app;
     const first = new SharedLog(runtime), second = new SharedLog(runtime);
     await move(app, sharedDriver(first));
@@ -253,10 +259,10 @@ describe("MG03 a move is refused", () => {
     expect(await refusal(bank.app, runtime, driver)).toBeNull();
     await expect(move(app, sharedDriver(first))).rejects.toThrow("was moved there");
     await move(app, sharedDriver(second));
-  });
+  }, TIMEOUT_MS);
 
   test("by a log that has records, positions or a worker of the app, and then nothing keeps the app from going on where it is", async () => {
-    const app = await stopped();
+    const app = await stopped(HALF);
     const { bank, runtime, driver } = app;
     const full = new SharedLog(runtime);
     await full.ensureTopics([{ name: bank.input, partitions: 2, retention: "forever", internal: false }]);
@@ -270,29 +276,29 @@ describe("MG03 a move is refused", () => {
     internalsOf(bank.app).attach(null);
     expect(await refusal(bank.app, runtime, driver)).toBeNull();
     expect(await refusal(bank.app, runtime, target)).toBeNull();
-  });
+  }, TIMEOUT_MS);
 
   test("to a log that holds state, or by one that is not embedded, or while a process has it", async () => {
-    const app = await stopped();
+    const app = await stopped(HALF);
     const { bank, runtime, driver } = app;
     await expect(move(app, embedded({ disk: memoryDisk() }))).rejects.toThrow("wanted one that is durable");
     await expect(move({ ...app, driver: sharedDriver(new SharedLog(runtime)) }, driver)).rejects.toThrow("wanted the embedded one");
     const stand = await open(bank.app, { runtime, driver });
     await expect(move(app, sharedDriver(new SharedLog(runtime)))).rejects.toThrow("Cannot open");
     await stand.engine.stop(0);
-  });
+  }, TIMEOUT_MS);
 
   test("of an app that was changed and has not run since: its log does not know all of its topics", async () => {
-    const app = await stopped();
+    const app = await stopped(HALF);
     const other = bankOf("bank", SETUP);
     other.app.stream(other.app.topic("new")).to("newer");
     await expect(move({ ...app, bank: other }, sharedDriver(new SharedLog(app.runtime)))).rejects.toThrow("run it once more");
-  });
+  }, TIMEOUT_MS);
 });
 
 describe("MG04 positions", () => {
   test("that letters name are those of the records where these lie now", async () => {
-    const app = await stopped();
+    const app = await stopped(HALF);
     const log = new SharedLog(app.runtime);
     await move(app, sharedDriver(log));
     const payments = await recordsIn(log, app.bank.input);
@@ -303,5 +309,5 @@ describe("MG04 positions", () => {
       const at = payments.find(({ partition, position }) => partition === Number(headers["mr-partition"]) && position === Number(headers["mr-position"]));
       expect(at?.value).toEqual(value);
     }
-  });
+  }, TIMEOUT_MS);
 });
