@@ -25,7 +25,17 @@ export interface FaultyProxy {
 }
 
 /** Numbers of the protocol's requests. */
-export const api = { produce: 0, initProducerId: 22, addPartitionsToTxn: 24, addOffsetsToTxn: 25, endTxn: 26, txnOffsetCommit: 28 } as const;
+export const api = {
+  produce: 0,
+  metadata: 3,
+  joinGroup: 11,
+  heartbeat: 12,
+  initProducerId: 22,
+  addPartitionsToTxn: 24,
+  addOffsetsToTxn: 25,
+  endTxn: 26,
+  txnOffsetCommit: 28,
+} as const;
 
 /** Opens a proxy to `host:port` of a broker. */
 export async function openProxy(broker: string): Promise<FaultyProxy> {

@@ -4,10 +4,15 @@ import { openFetcher } from "../../adapters/kafka/pure/fetcher.ts";
 import { openGroups } from "../../adapters/kafka/pure/group.ts";
 import { IdempotentProducer } from "../../adapters/kafka/pure/producer.ts";
 import { BatchEncoder } from "../../src/record/encoder.ts";
-import { brokerTest, ownBroker } from "./broker.ts";
+import { topicSpec } from "../../src/testing/conformance/log-subject.ts";
+import { brokerTest, ownBroker, testBroker } from "./broker.ts";
+import { api, openProxy } from "./faulty-proxy.ts";
+import { openLog, testSettings } from "./kafka-clients.ts";
 import { Follower, withCluster } from "./pure-subject.ts";
 
 const SESSION_MS = 2_000;
+/** A rebalance may take 60 s here. */
+const RETURN_MS_MAX = 20_000;
 
 describe("pure client in an outage", () => {
   brokerTest("a reader goes on without gap or repetition, and a member comes to own its partitions again", async () => {
@@ -65,4 +70,39 @@ describe("pure client in an outage", () => {
       await broker.remove();
     }
   });
+
+  brokerTest(
+    "F24 a member whose join went into the void does not wait for its answer as long as a rebalance may take: what is silent elsewhere is silent there",
+    async () => {
+      const { bootstrap, prefix } = await testBroker();
+      const proxy = await openProxy(bootstrap);
+      const settings = { sessionTimeoutMs: SESSION_MS, timeoutMs: 3_000, rebalanceTimeoutMs: 60_000 };
+      const log = await openLog("platformatic", await testSettings(proxy.bootstrap, `${prefix()}void`, settings));
+      try {
+        const [topic, group] = [`${prefix()}a`, `${prefix()}g`];
+        await log.ensureTopics([topicSpec(topic)]);
+        const lost = Promise.withResolvers<void>(), again = Promise.withResolvers<void>();
+        let assigned = 0;
+        await log.join(group, [topic], {
+          assigned: () => void (++assigned === 2 && again.resolve()),
+          revoked: () => undefined,
+          lost: () => lost.resolve(),
+        });
+        const joins = proxy.count(api.joinGroup);
+        proxy.request = (key) => key === api.heartbeat || key === api.joinGroup ? "lose" : "pass";
+        await lost.promise;
+        await proxy.reached(api.joinGroup, joins + 1);
+        const questions = proxy.count(api.metadata);
+        proxy.request = () => "lose";
+        await proxy.reached(api.metadata, questions + 1);
+        proxy.request = () => "pass";
+        const from = performance.now();
+        await again.promise;
+        expect(performance.now() - from).toBeLessThan(RETURN_MS_MAX);
+      } finally {
+        await log.close();
+        await proxy.close();
+      }
+    },
+  );
 });

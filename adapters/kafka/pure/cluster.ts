@@ -202,7 +202,7 @@ class PureCluster implements Cluster {
     const late = new Promise<never>((_, reject) => {
       timer = this.settings.runtime.setTimer(() => {
         reject(lostConnection(what, new Error(`no answer within ${Math.round(timeoutMs)} ms`)));
-        this.#connections.drop(connection);
+        this.#connections.giveUp(connection);
       }, timeoutMs);
     });
     try {

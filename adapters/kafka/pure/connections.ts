@@ -68,6 +68,13 @@ export class Connections {
     cut(connection);
   }
 
+  /** A broker did not answer on a connection: it is cut, and so are those on which it may let us wait for minutes, for they may lead nowhere, too. */
+  giveUp(connection: Connection): void {
+    const address = [...this.#open].find(([, open]) => open.connection === connection)?.[0].split(" ")[1];
+    this.drop(connection);
+    for (const [key, open] of this.#open) if (key.startsWith("group-") && key.endsWith(` ${address}`)) this.drop(open.connection);
+  }
+
   /** Cuts those of a lane: nobody needs it any more. */
   release(lane: Lane): void {
     for (const [key, { connection }] of this.#open) {
