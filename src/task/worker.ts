@@ -7,29 +7,26 @@
 import { assert } from "../base/assert.ts";
 import { DefinitionError, ExternalError, FencedError, isStreamError, messageOf } from "../base/errors.ts";
 import { isThenable } from "../base/awaitable.ts";
-import type { CommitReceipt, CommittedPosition, CommitUnit, Guarantee, Log, Membership, OutputBatch, PartitionInfo } from "../log/log.ts";
+import type { CommitReceipt, CommittedPosition, CommitUnit, Guarantee, Log, Membership, OutputBatch } from "../log/log.ts";
 import { errorFacts, type Observer } from "../observe/events.ts";
 import type { TopicPartition } from "../record/record.ts";
 import type { Runtime, Timer } from "../runtime/runtime.ts";
-import { StateStorage, type StoreSpec } from "../state/storage.ts";
+import { StateStorage } from "../state/storage.ts";
 import type { Database } from "../sqlite/database.ts";
 import type { Budget, Policy, TopicDefinition } from "../topology/node.ts";
-import type { SubTopology, Topology } from "../topology/topology.ts";
-import { Input } from "./input.ts";
+import type { Topology } from "../topology/topology.ts";
+import { Assignment } from "./assignment.ts";
 import { Isolation } from "./isolation.ts";
-import { InputClock } from "./input-clock.ts";
 import { Outputs } from "./outputs.ts";
-import { formerNames } from "./pending.ts";
 import { defaultPolicy } from "./policy.ts";
 import { checkChange } from "./change-check.ts";
 import { Controls, type NumberedCommand } from "./controls.ts";
 import { auditTopic, letterTopic, retryTopic } from "./letter-topics.ts";
 import type { OutcomeTopics } from "./outcomes.ts";
-import { retryTopicName } from "./own-topics.ts";
 import { WorkerStats } from "./stats.ts";
-import { Task } from "./task.ts";
-import { migrateStores } from "./task-migration.ts";
-import { type MissingTask, TaskRestore } from "./task-restore.ts";
+import { type BuildingWorker, placeOf, TaskBuilder } from "./task-builder.ts";
+import type { Task } from "./task.ts";
+import { TaskRestore } from "./task-restore.ts";
 import { topicSpecs } from "./topic-specs.ts";
 import { UnusedStores } from "./unused-stores.ts";
 import { type Standstill, Watchdog } from "./watchdog.ts";
@@ -102,12 +99,12 @@ export class Worker {
   readonly #log: Log;
   readonly #topology: Topology;
   readonly #observer: Observer;
-  readonly #partitions: ReadonlyMap<string, number>;
+  readonly #assignment: Assignment;
   readonly #storage: StateStorage;
   readonly #database: Database | null;
   /** null: the log holds the state, or it is as volatile as the log. */
   readonly #restore: TaskRestore | null;
-  readonly #outcomeTopics: OutcomeTopics;
+  readonly #builder: TaskBuilder;
   readonly #controls: Controls;
   readonly #isolation = new Isolation();
   /** Up to where the topic of controls was known when a task was built: what is behind it concerns the task. */
@@ -120,13 +117,7 @@ export class Worker {
   #outputs: Outputs;
   #tasks: Task[] = [];
   #membership: Membership | null = null;
-  #assigned: readonly TopicPartition[] = [];
-  /** How often that has changed. */
-  #assignments = 0;
   readonly #refused = new Map<string, Error>();
-  readonly #unused: UnusedStores;
-  /** Told when that changes, or the worker ends. */
-  readonly #changeWaiters = new Set<() => void>();
   /** What was begun before the last abort is not this worker's any more. */
   #epoch = 0;
   /** Partitions were taken, and what comes instead has not been told. */
@@ -161,19 +152,32 @@ export class Worker {
     this.#log = options.log;
     this.#topology = options.topology;
     this.#observer = options.observer ?? (() => {});
-    this.#partitions = partitions;
+    const assignment = this.#assignment = new Assignment(options.topology, partitions);
+    assignment.onChange(() => this.#refused.clear());
     const database = options.log.database ?? options.database ?? null;
     assert(database !== null, "a log without state needs a database beside it");
     this.#database = options.log.capabilities.holdsState ? null : database;
     const storage = this.#storage = new StateStorage(database);
     const { topology, log, runtime, retiredStores = [] } = options;
-    this.#unused = new UnusedStores({ storage, topology, retired: retiredStores, report: this.#observer });
-    this.#restore = hasChangelogs(options)
-      ? new TaskRestore({ topology, log, runtime, storage, report: this.#observer, onChange: (fn) => this.#onChange(fn) })
+    const report = this.#observer;
+    const restore = this.#restore = hasChangelogs(options)
+      ? new TaskRestore({ topology, log, runtime, storage, report, onChange: (fn) => assignment.onChange(fn) })
       : null;
-    this.#outputs = new Outputs((topic) => this.#partitionsOf(topic));
-    this.#outcomeTopics = outcomeTopics(topology.app);
-    this.#controls = new Controls(log, topology.app, () => this.#wake());
+    this.#outputs = new Outputs((topic) => assignment.countOf(topic));
+    const controls = this.#controls = new Controls(log, topology.app, () => this.#wake());
+    const unused = new UnusedStores({ storage, topology, retired: retiredStores, report });
+    const task = {
+      stats: this.stats,
+      policy: options.policy ?? defaultPolicy,
+      freezesValues: options.freezesValues ?? false,
+      idleTimeoutMs: options.idleTimeoutMs ?? null,
+      clockIntervalMs: options.clockIntervalMs ?? 1_000,
+      outcomeTopics: outcomeTopics(topology.app),
+      isolation: this.#isolation,
+      wake: (): void => this.#wake(),
+    };
+    const worker = this.#buildingWorker();
+    this.#builder = new TaskBuilder({ topology, log, runtime, storage, assignment, restore, unused, controls, report, task, worker });
     const { stuckNamedAfterMs = 30_000, stuckRestartAfterMs = 300_000 } = options;
     this.#watchdog = new Watchdog({ namedAfterMs: stuckNamedAfterMs, restartAfterMs: stuckRestartAfterMs, report: this.#observer });
   }
@@ -229,12 +233,12 @@ export class Worker {
   /** Where the task of a partition is: here; here, but not at work yet; at another worker. While partitions move, nobody knows: it may come. */
   whereIs({ topic, partition }: TopicPartition): "here" | "restoring" | "elsewhere" {
     if (this.#tasks.some((task) => task.inputs.some((input) => input.topic.name === topic && input.partition === partition))) return "here";
-    return this.#isMoving || this.#assigned.some((at) => at.topic === topic && at.partition === partition) ? "restoring" : "elsewhere";
+    return this.#isMoving || this.#assignment.has({ topic, partition }) ? "restoring" : "elsewhere";
   }
 
   /** The tasks whose partitions are here and that are not at work yet. */
   get restoring(): readonly string[] {
-    return this.#missing().map(({ sub, partition }) => `${sub.name}/${partition}`).filter((task) => !this.#refused.has(task));
+    return this.#assignment.missing(this.#tasks).map(({ sub, partition }) => `${sub.name}/${partition}`).filter((task) => !this.#refused.has(task));
   }
 
   /** The tasks whose partitions are here and whose state only a later version of the app can read, and why. */
@@ -329,7 +333,7 @@ export class Worker {
       this.#observer({ type: "warning", message, error: errorFacts(error) });
     } finally {
       this.#state = "stopped";
-      this.#changed();
+      this.#assignment.changed();
       const membership = this.#membership;
       this.#membership = null;
       this.#controls.close();
@@ -353,8 +357,7 @@ export class Worker {
         // The group is there, whatever it refused before.
         this.#commitRetries = 0;
         this.#notBefore = 0;
-        this.#assigned = [...this.#assigned, ...partitions];
-        this.#changed();
+        this.#assignment.add(partitions);
         this.#sayChange(partitions, []);
         this.#refuseGrown(partitions);
         const built = this.#buildTasks();
@@ -403,25 +406,17 @@ export class Worker {
 
   /** A topic has more partitions than when the worker started: what is keyed would lie elsewhere from now on. */
   #refuseGrown(partitions: readonly TopicPartition[]): void {
-    const grown = partitions.find(({ topic, partition }) => partition >= this.#partitionsOf(topic));
+    const grown = partitions.find(({ topic, partition }) => partition >= this.#assignment.countOf(topic));
     if (grown === undefined) return;
     const message = `Cannot go on: topic "${grown.topic}" has a partition ${grown.partition} now, and had ${
-      this.#partitionsOf(grown.topic)
+      this.#assignment.countOf(grown.topic)
     } partitions when this worker started: start it again`;
     this.#fail(new DefinitionError(message, { code: "LOG_TOPIC_MISMATCH" }));
   }
 
-  /** Partitions came or went, or the worker ends. */
-  #changed(): void {
-    this.#assignments++;
-    this.#refused.clear();
-    for (const fn of [...this.#changeWaiters]) fn();
-  }
-
   #drop(partitions: readonly TopicPartition[]): void {
     const isDropped = (at: TopicPartition): boolean => partitions.some(({ topic, partition }) => topic === at.topic && partition === at.partition);
-    this.#assigned = this.#assigned.filter((at) => !isDropped(at));
-    this.#changed();
+    this.#assignment.remove(isDropped);
     const kept: Task[] = [];
     for (const task of this.#tasks) {
       if (task.inputs.some((input) => isDropped({ topic: input.topic.name, partition: input.partition }))) task.close();
@@ -436,7 +431,7 @@ export class Worker {
     const built = this.#building.then(() => this.#buildUntilDone()).finally(() => {
       if (--this.#buildings === 0 && this.#state === "starting") this.#state = "running";
       // Nothing is here that the next commit could be of.
-      if (this.#buildings === 0 && this.#assigned.length === 0 && !this.#isMoving) this.#commitTrouble = null;
+      if (this.#buildings === 0 && this.#assignment.isEmpty && !this.#isMoving) this.#commitTrouble = null;
       this.#wake();
     });
     this.#building = built.catch((error) => {
@@ -449,7 +444,7 @@ export class Worker {
   async #buildUntilDone(): Promise<void> {
     for (let retries = 0;; retries++) {
       try {
-        await this.#buildMissing();
+        await this.#builder.buildMissing();
         return;
       } catch (error) {
         if (!this.#hasChangelogs || !isPassing(error)) throw error;
@@ -463,7 +458,7 @@ export class Worker {
             resolve();
           };
           const timer = this.#runtime.setTimer(go, retryAfterMs);
-          const off = this.#onChange(go);
+          const off = this.#assignment.onChange(go);
         });
         if (this.#state === "stopped" || this.#state === "failed") return;
         this.#commitTrouble = null;
@@ -471,168 +466,33 @@ export class Worker {
     }
   }
 
-  async #buildMissing(): Promise<void> {
-    const assignments = this.#assignments;
-    const restore = this.#restore;
-    const missing = this.#missing();
-    if (missing.length === 0) return;
-    // A partition that is paused must not begin.
-    await this.#controls.catchUp();
-    this.#hasNewOrders = true;
-    const partitions = missing.flatMap(({ sub, partition }) => this.#inputsOf(sub, partition));
-    const committed = new Map((await this.#log.committed(this.#topology.app, partitions)).map((at) => [placeOf(at), at.position]));
-    // Only now: the ends of changelogs must cover what those positions stand for.
-    const topics = [
-      ...partitions.map(({ topic }) => topic),
-      retryTopicName(this.#topology.app),
-      ...(restore === null ? [] : missing.map(({ sub }) => restore.changelogOf(sub))),
-    ];
-    const described = new Map((await this.#log.describe([...new Set(topics)])).map((at) => [placeOf(at), at]));
-    const isWanted = (): boolean => this.#assignments === assignments && this.#state !== "stopped" && this.#state !== "failed";
-    const startedAt = this.#runtime.monotonic();
-    const positionOf = (partition: number) => (topic: string): number | null => committed.get(placeOf({ topic, partition })) ?? null;
-    const restores = missing.map(async ({ sub, partition }) => {
-      if (!isWanted()) return null;
-      if (restore === null) return 0;
-      return await restore.own({ sub, partition }, described.get(placeOf({ topic: restore.changelogOf(sub), partition }))!, isWanted);
-    });
-    // What another task has restored from a changelog of its own is not to be had from a former one: those come last, one after the other.
-    let former: Promise<unknown> = Promise.allSettled(restores);
-    const building = missing.map(async ({ sub, partition }, index) => {
-      const restored = await restores[index]!;
-      if (restored === null || !isWanted()) return;
-      const position = positionOf(partition);
-      let restoredRecords = restored;
-      if (restore !== null && restore.beginsEmpty({ sub, partition }, position)) {
-        const turn = former.then(() => restore.former({ sub, partition }, isWanted));
-        former = turn.catch(() => {});
-        const found = await turn;
-        if (found === null || !isWanted()) return;
-        restoredRecords += found;
-      }
-      const isFirst = (name: string): boolean => name === this.#topology.subTopologies.find((each) => this.#inputsOf(each, partition).length > 0)?.name;
-      const retired = this.#unused.retiredBy({ sub, partition }, restore?.changelogOf(sub) ?? null, isFirst);
-      const migration = { storage: this.#storage, runtime: this.#runtime, report: this.#observer, isWanted };
-      if (!await migrateStores({ sub, partition }, retired, migration) || !isWanted()) return;
-      const startOf = (topic: string, of = partition): number => described.get(placeOf({ topic, partition: of }))?.start ?? 0;
-      const task = this.#inOneTransaction(() => this.#buildTask(sub, partition, retired, position, startOf));
-      this.#builtAt.set(task, this.#controls.position);
-      this.#tasks.push(task);
-      this.#observer({ type: "taskStarted", task: task.id, restoredRecords, durationMs: this.#runtime.monotonic() - startedAt });
-      this.#lastCommitAt = this.#runtime.monotonic();
-      this.#wake();
-    });
-    // All of them: one that goes on after this has ended would build its task beside the next one.
-    const results = await Promise.allSettled(building);
-    if (this.#state === "stopped" || this.#state === "failed") return;
-    // Partitions came or went meanwhile: what was read may be old.
-    if (this.#assignments !== assignments) return await this.#buildMissing();
-    for (const [index, result] of results.entries()) if (result.status === "rejected") this.#refuse(missing[index]!, result.reason);
-    this.#unused.say();
-  }
-
-  /** A task whose state a later version of the app keeps waits for a worker of that; the other tasks of this one go on. */
-  #refuse({ sub, partition }: MissingTask, error: unknown): void {
-    if (!this.#hasChangelogs || !isStreamError(error) || error.code !== "STORE_NEWER") throw error;
-    const task = `${sub.name}/${partition}`;
-    this.#refused.set(task, error);
-    this.#observer({ type: "taskStopped", task, reason: "a later version of the app keeps its state", error: errorFacts(error) });
-  }
-
-  #missing(): MissingTask[] {
-    const wanted = this.#topology.subTopologies.flatMap((sub) => this.#partitionNumbers(sub).map((partition) => ({ sub, partition })));
-    return wanted.filter(({ sub, partition }) => !this.#tasks.some((task) => task.name === sub.name && task.partition === partition));
+  /** What the building of tasks asks of it. */
+  #buildingWorker(): BuildingWorker {
+    const self = this;
+    return {
+      get tasks() {
+        return self.#tasks;
+      },
+      get outputs() {
+        return self.#outputs;
+      },
+      get hasEnded() {
+        return self.#state === "stopped" || self.#state === "failed";
+      },
+      built: (task) => {
+        this.#builtAt.set(task, this.#controls.position);
+        this.#tasks.push(task);
+        // Orders that came meanwhile were seen, but those who were built before have not been told.
+        this.#hasNewOrders = true;
+        this.#lastCommitAt = this.#runtime.monotonic();
+        this.#wake();
+      },
+      refused: (task, error) => this.#refused.set(task, error as Error),
+    };
   }
 
   get #hasChangelogs(): boolean {
     return this.#restore !== null;
-  }
-
-  #onChange(fn: () => void): () => void {
-    this.#changeWaiters.add(fn);
-    return () => this.#changeWaiters.delete(fn);
-  }
-
-  /** New spaces are made when a task opens its stores. */
-  #inOneTransaction<T>(work: () => T): T {
-    let result: T | undefined;
-    this.#storage.transaction(() => result = work());
-    return result as T;
-  }
-
-  #partitionNumbers(sub: SubTopology): number[] {
-    const count = Math.max(...sub.reads.map((topic) => this.#partitionsOf(topic.name)));
-    const numbers = Array.from({ length: count }, (_, index) => index);
-    return numbers.filter((partition) =>
-      this.#inputsOf(sub, partition).every((at) => this.#assigned.some(({ topic, partition: own }) => topic === at.topic && own === at.partition))
-    );
-  }
-
-  #inputsOf(sub: SubTopology, partition: number): TopicPartition[] {
-    return sub.reads.filter((topic) => partition < this.#partitionsOf(topic.name)).map((topic) => ({ topic: topic.name, partition }));
-  }
-
-  #buildTask(
-    sub: SubTopology,
-    partition: number,
-    retired: readonly StoreSpec[],
-    committed: (topic: string) => number | null,
-    start: (topic: string, partition?: number) => number,
-  ): Task {
-    const retries = retryTopicName(this.#topology.app), retryPartition = partition % this.#partitionsOf(retries);
-    return new Task({
-      subTopology: sub,
-      partition,
-      runtime: this.#runtime,
-      log: this.#log,
-      storage: this.#storage,
-      outputs: this.#outputs,
-      stats: this.stats,
-      report: this.#observer,
-      policy: this.#options.policy ?? defaultPolicy,
-      changelog: this.#restore?.changelogOf(sub) ?? null,
-      retired,
-      formerNames: formerNames(this.#storage.stores(partition), sub.reads.map(({ name }) => name), this.#topology.subTopologies.map(({ name }) => name)),
-      freezesValues: this.#options.freezesValues ?? false,
-      idleTimeoutMs: this.#options.idleTimeoutMs ?? null,
-      clockIntervalMs: this.#options.clockIntervalMs ?? 1_000,
-      openInput: (topic, next) => {
-        const position = committed(topic.name);
-        const reader = this.#log.reader({ topic: topic.name, partition }, position ?? start(topic.name), () => this.#wake());
-        const clock = new InputClock(topic.watermarkDelayMs, topic.carriesClock ? this.#writersOf(topic) : null);
-        const input = new Input(topic, partition, reader, clock, next);
-        input.committed = position ?? -1;
-        return input;
-      },
-      outcomeTopics: this.#outcomeTopics,
-      openRetries: (position) => {
-        const from = Math.max(position, start(retries, retryPartition));
-        return this.#log.reader({ topic: retries, partition: retryPartition }, from, () => this.#wake());
-      },
-      orders: {
-        isPaused: (topic) => this.#controls.paused({ topic, partition }) !== null,
-        seek: (topic) => {
-          const command = this.#controls.newest("seek", { topic, partition });
-          return command?.order.kind === "seek" ? { id: command.id, to: command.order.to } : null;
-        },
-      },
-      isolation: this.#isolation,
-      wake: () => this.#wake(),
-    });
-  }
-
-  /** The tasks, of all workers, that write an internal topic. */
-  #writersOf(topic: TopicDefinition): string[] {
-    return this.#topology.subTopologies.filter((sub) => sub.writes.includes(topic)).flatMap((sub) => {
-      const count = Math.max(...sub.reads.map((read) => this.#partitionsOf(read.name)));
-      return Array.from({ length: count }, (_, partition) => `${sub.name}/${partition}`);
-    });
-  }
-
-  #partitionsOf(topic: string): number {
-    const count = this.#partitions.get(topic);
-    assert(count !== undefined, `topic "${topic}" is known to the worker`);
-    return count;
   }
 
   // ── Orders ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -898,7 +758,7 @@ export class Worker {
     this.#epoch++;
     for (const task of this.#tasks) task.close();
     this.#tasks = [];
-    this.#outputs = new Outputs((topic) => this.#partitionsOf(topic));
+    this.#outputs = new Outputs((topic) => this.#assignment.countOf(topic));
     this.#isDirty = false;
     this.#takenSinceCommit = 0;
     this.#commitDeadline = null;
@@ -915,7 +775,7 @@ export class Worker {
     if (this.#state === "failed" || this.#state === "stopped") return;
     this.#state = "failed";
     this.#failure = error;
-    this.#changed();
+    this.#assignment.changed();
     for (const task of this.#tasks) task.close();
     this.#settleCommit(error);
     this.#observer({ type: "warning", message: `The worker of "${this.#topology.app}" stopped: ${messageOf(error)}`, error: errorFacts(error) });
@@ -994,11 +854,6 @@ function hasChangelogs({ log: { capabilities }, hasChangelogs }: WorkerOptions):
 
 function flushAll(tasks: readonly Task[]): void {
   for (const task of tasks) task.flush();
-}
-
-/** `topic-partition`, for people and maps. */
-function placeOf({ topic, partition }: TopicPartition): string {
-  return `${topic}-${partition}`;
 }
 
 /** The log cannot be asked for now; it may be later. */
