@@ -1,12 +1,12 @@
 /** A move of an embedded app to a log that processes share: it goes on there as if it had never stopped, wherever the move was cut off on its way. */
 import { describe, expect, test } from "bun:test";
-import { bytes, createApp, embedded } from "../../../../mod.ts";
+import { bytes, createApp, embedded, json } from "../../../../mod.ts";
 import type { App, LogDriver } from "../../../../mod.ts";
 import { internalsOf } from "../../../../src/app/app.ts";
 import { moveApp, type MoveProgress } from "../../../../src/app/migrate/migrate.ts";
 import type { Survey } from "../../../../src/app/migrate/survey.ts";
 import { isStreamError } from "../../../../src/base/errors.ts";
-import type { PartitionInfo } from "../../../../src/log/log.ts";
+import type { Log, PartitionInfo } from "../../../../src/log/log.ts";
 import { readMoveMark, removeMoveMark } from "../../../../src/log/move-mark.ts";
 import type { Disk } from "../../../../src/runtime/disk.ts";
 import { memoryDisk } from "../../../../src/runtime/memory-disk.ts";
@@ -309,5 +309,36 @@ describe("MG04 positions", () => {
       const at = payments.find(({ partition, position }) => partition === Number(headers["mr-partition"]) && position === Number(headers["mr-position"]));
       expect(at?.value).toEqual(value);
     }
+  }, TIMEOUT_MS);
+
+  test("that were committed stand for the same records where earlier ones were deleted: none is left out, none done twice", async () => {
+    const app = createApp("kept"), runtime = runtimeOf(), driver = embedded({ disk: memoryDisk() });
+    const input = app.topic("in", { value: json<string>(), retention: "1h" });
+    app.stream(input).map((value) => value).to(app.topic("out", { value: json<string>(), retention: "infinity" }));
+    const stand = await open(app, { runtime, driver });
+    const values = (from: number, to: number): string[] => Array.from({ length: to - from }, (_, n) => `v-${from + n}`);
+    const send = async (log: Log, all: readonly string[]): Promise<void> => {
+      for (const value of all) await log.append([{ topic: "in", partition: 0, records: [{ key: "k", value: JSON.stringify(value), timestamp: START }] }]);
+    };
+    await send(stand.log, values(0, 20));
+    await stand.drain();
+    stand.runtime.advance(7_200_000);
+    await send(stand.log, values(20, 30));
+    await stand.drain();
+    await send(stand.log, values(30, 35));
+    const [{ start }] = await stand.log.describe(["in"]) as [PartitionInfo];
+    expect(start).toBe(20);
+    await stand.crash();
+
+    const log = new SharedLog(runtime), target = sharedDriver(log);
+    await move({ bank: { app }, runtime, driver }, target);
+    const there = await open(app, { runtime, driver: target });
+    await there.engine.worker.whenBuilt();
+    expect((await log.committed("kept", [{ topic: "in", partition: 0 }]))[0]!.position).toBe(10);
+    await send(log, values(35, 40));
+    await there.drain();
+    expect((await recordsIn(log, "out")).map(({ value }) => JSON.parse(new TextDecoder().decode(value!)))).toEqual(values(0, 40));
+    await there.engine.stop(0);
+    internalsOf(app).attach(null);
   }, TIMEOUT_MS);
 });
