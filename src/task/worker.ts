@@ -582,6 +582,7 @@ export class Worker {
       left -= done;
       this.#takenSinceCommit += done;
       idle = done === 0 ? idle + 1 : 0;
+      if (isOn && task.isRunning) break;
       if (this.#runtime.monotonic() >= deadline) break;
     }
     if (this.#takenSinceCommit > 0) this.#isDirty = true;

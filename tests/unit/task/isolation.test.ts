@@ -99,6 +99,23 @@ describe("F08 poison inside of a batch: a record whose effects no commit takes",
     });
   }
 
+  test("is found among several tasks with handlers under way at once: one handler at a time, or two effects come into each commit for ever", async () => {
+    const app = createApp("t");
+    const input = app.topic<string | null, number>("in", { partitions: 2 });
+    app.stream(input).map(async (value) => (await Promise.resolve(), { value, text: "x".repeat(value === 3 ? 2_100 : 1) })).to("out");
+    await using stand = await open(app, { driver: narrow().driver });
+    for (let value = 0; value < 8; value++) await stand.append("in", [{ key: "k", value: String(value) }], value % 2);
+    // Not `drain`: what never ends is never settled.
+    for (let turn = 0; turn < 200; turn++) {
+      if (!stand.engine.worker.step().idle) continue;
+      await stand.runtime.yield();
+      if (turn % 4 === 0) await stand.engine.worker.commit().catch(() => {});
+    }
+    expect(lettered(stand)).toEqual([3]);
+    expect(copied(stand).toSorted()).toEqual([0, 1, 2, 4, 5, 6, 7]);
+    expect(stand.engine.worker.isIsolating).toBe(false);
+  });
+
   test("whichever records they are, and whatever crashes in between, each has one fate", async () => {
     const scenario = fc.record({
       large: fc.uniqueArray(fc.integer({ min: 0, max: 39 }), { maxLength: 4 }),
