@@ -111,6 +111,20 @@ describe("F31 features are migrated", () => {
     });
   }
 
+  test("a feature is added and another removed without a version: what is known of the others stays", async () => {
+    const driver = embedded({ disk: memoryDisk() });
+    const before = await start(first(), driver);
+    await observe(before, "30", START);
+    await end(before);
+    const app = createApp("t");
+    const person = app.features("person", { first: v.string(), visits: v.number() });
+
+    const after = await open(app, { runtime, driver });
+
+    expect(await app.query(person, "ann")).toEqual({ first: "ann30", visits: null });
+    await end(after);
+  });
+
   test("rows that were under way from the version before are migrated when they are kept", async () => {
     const driver = embedded({ disk: memoryDisk() });
     const before = await start(first(), driver);

@@ -66,6 +66,10 @@ const compatible: readonly (readonly [string, (topics: Topics) => void])[] = [
     app.stream(input).groupBy((value) => value, { name: "by" }).window(tumbling("1h"), { name: "values" }).aggregate({ n: count() });
     app.features("account", { value: v.number() });
   }],
+  ["a window speaks at another time, and waits longer", ({ app, input, other }) => {
+    app.stream(other).forEach(() => {});
+    app.stream(input).groupByKey().window(tumbling("1h", { grace: "1d" }), { emit: "close", late: "drop", name: "hourly" }).aggregate({ n: count() });
+  }],
   ["a window is added beside", (topics) => {
     before(topics);
     topics.app.stream(topics.input).groupByKey().window(tumbling("1d")).aggregate({ n: count() });

@@ -103,6 +103,17 @@ for (const [where, make] of places) {
       expect(await said(place, "counts", version(hourly))).toEqual([1, 2, 3]);
     });
 
+    test("a window speaks at another time, waits longer and drops the late: it goes on", async () => {
+      const place = make();
+      const patient: Version = ({ app, input }) =>
+        void app.stream(input).groupByKey().window(tumbling("1h", { grace: "1d" }), { emit: "close", late: "drop" }).aggregate({ n: count() }).map((
+          { value },
+        ) => value.n).to("counts");
+      for (const define of [hourly, patient, hourly]) await round(place, version(define));
+
+      expect(await said(place, "counts", version(hourly))).toEqual([1, 3]);
+    });
+
     test("a window beside: the first goes on, the new one begins with the next record", async () => {
       const place = make();
       const beside: Version = (topics) => {

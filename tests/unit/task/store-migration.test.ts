@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { collect, count, createApp, embedded, first, hopping, json, mean, min, sum, tumbling } from "../../../mod.ts";
 import type { App, LogDriver, TopicOptions } from "../../../mod.ts";
 import type { Stream } from "../../../src/stream/stream.ts";
+import { ExternalError } from "../../../src/base/errors.ts";
 import { memoryDisk } from "../../../src/runtime/memory-disk.ts";
 import { type Rig, rigOn } from "./durable-log.ts";
 import { open, runtimeOf, type Stand, START, valuesOf } from "./harness.ts";
@@ -345,6 +346,76 @@ for (const { name, make } of places) {
     }
   });
 }
+
+describe("F31 a store is migrated once, whatever happens to the commit that says so", () => {
+  const tenfold: Step = (values) =>
+    hourly(values).aggregate({ total: sum((value: number) => value) }, { version: 2, migrate: ({ total }) => ({ total: 10 * Number(total) }) });
+
+  /** One version has counted, and the next one's first commit meets its fate. */
+  async function fateOf(meet: (driver: Rig) => () => void): Promise<unknown> {
+    const driver = rigOn(runtime);
+    const one = await start(driver, totals);
+    await add(one, 1, 2);
+    await end(one);
+    const endFate = meet(driver);
+    const two = await start(driver, tenfold);
+    await two.settle();
+    await two.engine.worker.commit().catch(() => {});
+    endFate();
+    await two.engine.worker.stop(0).catch(() => {});
+    const three = await start(driver, tenfold);
+    await add(three, 1);
+    await end(three);
+    return valuesOf(three.log, "out").at(-1);
+  }
+
+  test("it is in the log, and the disk does not hear of it", async () => {
+    expect(
+      await fateOf(({ log }) => {
+        log.losesApply = true;
+        return () => void (log.losesApply = false);
+      }),
+    ).toEqual({ total: 31 });
+  });
+
+  test("the log refuses it", async () => {
+    expect(
+      await fateOf(({ log }) => {
+        const { commit } = log;
+        log.commit = () => {
+          throw new ExternalError("LOG_COMMIT_FAILED", "[memory] refused");
+        };
+        return () => void (log.commit = commit);
+      }),
+    ).toEqual({ total: 31 });
+  });
+
+  test("the disk is lost right after it", async () => {
+    expect(await fateOf((driver) => () => void (driver.disk = memoryDisk()))).toEqual({ total: 31 });
+  });
+
+  test("it is refused, and made again by the same worker", async () => {
+    const driver = rigOn(runtime);
+    const one = await start(driver, totals);
+    await add(one, 1, 2);
+    await end(one);
+    const { commit } = driver.log;
+    driver.log.commit = () => {
+      throw new ExternalError("LOG_COMMIT_FAILED", "[memory] refused");
+    };
+    const two = await start(driver, tenfold);
+    await two.settle();
+    await two.engine.worker.commit().catch(() => {});
+    driver.log.commit = commit;
+    await two.advance(60_000);
+    await two.engine.worker.whenBuilt();
+    await add(two, 1);
+
+    expect(valuesOf(two.log, "out").at(-1)).toEqual({ total: 31 });
+    expect(two.events.filter(({ type }) => type === "storeMigrated").length).toBe(2);
+    await end(two);
+  });
+});
 
 describe("F31 a version and its function", () => {
   const faultOf = (migration: object): string => {
