@@ -37,11 +37,14 @@ export class Units {
     if (unit.retryPosition < 0) this.#join(unit);
   }
 
-  /** From here on nothing else of the partition begins until it is resolved. */
+  /** From here on nothing else of the partition begins until it is resolved: those of its key that came before it must not be what it waits for. */
   block(unit: Unit): void {
     if (unit.blocksPartition) return;
     unit.blocksPartition = true;
     this.#blocking++;
+    if (unit.chain === null || this.#isInChain(unit)) return;
+    // It was out of turn, and has lost its place by a restart.
+    this.#chains.set(unit.chain, [unit, ...this.#chains.get(unit.chain) ?? []]);
   }
 
   start(unit: Unit): void {

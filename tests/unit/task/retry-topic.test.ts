@@ -1,6 +1,6 @@
 /** Retries that block a partition or nothing, the budget of a record, skips that are thrown, and letters that are worked on again. */
 import { describe, expect, test } from "bun:test";
-import { count, createApp, hopping, msgpack, skip, sum, tumbling } from "../../../mod.ts";
+import { count, createApp, hopping, msgpack, sink, skip, sum, tumbling } from "../../../mod.ts";
 import type { App, ErrorPolicy, Topic } from "../../../mod.ts";
 import { packValue } from "../../../src/record/value-bytes.ts";
 import { readAudit } from "../../../src/task/audit.ts";
@@ -260,6 +260,25 @@ describe("a letter that is put back", () => {
     expect(stand.engine.worker.stats.retries).toBeGreaterThan(3);
     await run(stand, 30_000);
     expect([numbers(stand).length, recordsOf(stand.log, "in-dlq").length].toSorted()).toEqual([0, 1]);
+  });
+
+  test("and blocks the partition waits for nothing of its key that came behind it, over a crash too: neither would ever go on", async () => {
+    const { app, input } = setUp({});
+    const fail = failing(1), failThen = failing(1);
+    const written: number[] = [];
+    const write = (value: In): void => void written.push(failThen(value).v);
+    app.stream(input).map(fail).to(sink("outside", write, { errors: { retry: { attempts: 3, backOff: "10s", backOffMax: "10s", blocks: "partition" } } }));
+    await using stand = await open(app);
+    await put(stand, 1, { k: "a", v: 1, at: START });
+    await stand.drain();
+    await sendAll(input, [["a", 2]]);
+    await run(stand, 11_000);
+    await sendAll(input, [["b", 3]]);
+    await stand.drain();
+    expect(written).toEqual([]);
+    await stand.restart();
+    await run(stand, 30_000);
+    expect(written).toEqual([1, 2, 3]);
   });
 
   test("that fails again is another letter, and names the first", async () => {
