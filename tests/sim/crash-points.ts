@@ -1,5 +1,6 @@
 /** A reference run of 200 records, to be crashed before and after each operation of its disk. */
 import type { Genes } from "./genes.ts";
+import { nobody } from "./operator.ts";
 import { plainPolicy } from "./policies.ts";
 
 /** The seed of the reference run. */
@@ -33,6 +34,7 @@ export const referenceGenes: Partial<Genes> = {
   slowSchema: false,
   throwsSkip: false,
   lateTo: "topic",
+  operator: nobody,
   policies: { app: plainPolicy, source: null, resolver: null },
   timed: 0.05,
   microtask: 0.2,

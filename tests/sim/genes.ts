@@ -4,6 +4,7 @@
  */
 import { Random } from "../../src/base/random.ts";
 import type { TestWorkerOptions } from "../../src/testing/testing.ts";
+import { drawOperator, nobody, type OperatorGenes } from "./operator.ts";
 import { drawPolicies, plainPolicy, type PoliciesGenes, policiesOf } from "./policies.ts";
 
 /** How windows are set. Times in ms. */
@@ -76,6 +77,7 @@ export interface Genes {
   /** What becomes of records that are late for the window. */
   readonly lateTo: "topic" | "drop" | "function";
   readonly policies: PoliciesGenes;
+  readonly operator: OperatorGenes;
   /** Handlers: shares, and the longest delay. */
   readonly timed: number;
   readonly microtask: number;
@@ -107,7 +109,7 @@ export function drawGenes(seed: number): Genes {
 }
 
 /** What goes wrong about records, and the steps where it does. */
-type Troubles = "bad" | "split" | "sieve" | "sink" | "slowSchema" | "lateTo" | "policies" | "throwsSkip";
+type Troubles = "bad" | "split" | "sieve" | "sink" | "slowSchema" | "lateTo" | "policies" | "throwsSkip" | "operator";
 
 function drawTroubles(seed: number, { mode }: Omit<Genes, Troubles>): Pick<Genes, Troubles> & Partial<Genes> {
   const random = new Random(seed ^ 0x7200b1e);
@@ -122,25 +124,28 @@ function drawTroubles(seed: number, { mode }: Omit<Genes, Troubles>): Pick<Genes
       slowSchema: false,
       lateTo: "topic",
       throwsSkip: false,
+      operator: nobody,
       policies: { app: plainPolicy, source: null, resolver: null },
     };
   }
   const policies = drawPolicies(random);
   const isStopping = (policies.source ?? policies.app).then === "stop";
+  const drawn = drawOperator(random, !isTight);
+  // There a seek is how to get past what is bad.
+  const operator = isStopping ? { ...drawn, seek: 0 } : drawn;
   const isOutOfTurn = policiesOf(policies).some(({ blocks }) => blocks === "nothing");
   const lateTo = random.pick(["topic", "topic", "drop", "function"] as const);
   return {
-    // Nobody can mend what stops a task for good.
-    bad: !isStopping && random.chance(0.4) ? random.float() * 0.2 : 0,
-    ...(isStopping ? { nullKeys: 0 } : {}),
+    bad: random.chance(0.4) ? random.float() * 0.2 : 0,
     split: random.chance(0.3),
     sieve: random.chance(0.3),
     sink: random.chance(0.3),
     slowSchema: !isTight && random.chance(0.2),
     // Whether a record that is tried out of turn is late then is told by its letter alone.
     throwsSkip: random.chance(0.3),
-    lateTo: isOutOfTurn ? "topic" : lateTo,
+    lateTo: isOutOfTurn || operator.replay > 0 || operator.seek > 0 ? "topic" : lateTo,
     policies,
+    operator,
   };
 }
 

@@ -3,7 +3,7 @@
  */
 import type { Genes, WindowGenes } from "./genes.ts";
 import type { Item, Spend } from "./shop.ts";
-import { isCounted, isResolved, type Value, type World } from "./world.ts";
+import { isCounted, isResolved, type Outcome, type Value, type World } from "./world.ts";
 
 /** A record of the input, as it lies in the log. */
 export interface LoggedInput {
@@ -19,17 +19,31 @@ export interface LoggedInput {
   readonly timestamp: number;
 }
 
+/** A partition that was read again from an earlier position. */
+export interface Seek {
+  readonly to: number;
+  /** Where it surely was when it was sought, or behind that; -1: whether the order was taken is not known. */
+  readonly from: number;
+  /** Positions of records that were unresolved then: they are read again, and need not go on from before. null: not known. */
+  readonly unresolved: ReadonlySet<number> | null;
+}
+
 /**
  * What of the run the model goes by, where more than one thing may happen: it must have happened everywhere then. What became of records whose policy has a budget follows from how long things
- * took; whether a record that was tried out of turn was late, from the clock as it was then.
+ * took; whether a record that was tried out of turn was late, from the clock as it was then; from where a partition was read again, from when the order came.
  */
 export interface Seen {
-  /** Whose effects are there. */
-  hasEffects(id: string): boolean;
-  /** Whose results are there, `key@start`. */
-  hasResult(place: string): boolean;
-  /** Whether a letter says that a record missed the window that begins at `start`. */
-  isLate(step: string, id: string, start: number): boolean;
+  /** How often the effects of a record are there. */
+  effects(id: string): number;
+  /** The same of a result, `key@start`. */
+  results(place: string): number;
+  /** Dead letters of either. */
+  letters(id: string): number;
+  /** How many of them were tried again. */
+  replayed(id: string): number;
+  seekOf(partition: number): Seek | null;
+  /** Whether one more letter says that a record missed the window that begins at `start`. */
+  takeLate(step: string, id: string, start: number): boolean;
 }
 
 /** The result of a window, or one of its updates. */
@@ -58,8 +72,10 @@ export interface Expected {
   readonly late: readonly ExpectedLate[];
   /** Ids that the sink has to have. */
   readonly sunk: ReadonlySet<string>;
-  /** Ids of records, and `key@start` of results, that are given up. */
-  readonly dead: ReadonlySet<string>;
+  /** Ids of records, and `key@start` of results, that are given up; once for each time. */
+  readonly dead: readonly string[];
+  /** Ids of records that were read more than once. */
+  readonly reread: ReadonlySet<string>;
   /** By entity: the ids of its newest observations, of which one must be kept. */
   readonly features: ReadonlyMap<string, ReadonlySet<string>>;
 }
@@ -79,21 +95,28 @@ interface Counted {
 export function expectedOf(genes: Genes, world: World, events: readonly LoggedInput[], others: readonly LoggedInput[], seen: Seen): Expected {
   const keyless = (genes.policies.source ?? genes.policies.app).then ?? "skip";
   const plain = new Map<string, Map<string, string[]>>();
-  const dead = new Set<string>(), sunk = new Set<string>();
+  const dead: string[] = [];
+  const sunk = new Set<string>(), reread = new Set<string>();
   const features = new Map<string, { at: number; ids: Set<string> }>();
   const spending: Counted[] = [], grouping: Counted[] = [];
   const say = (topic: string, record: LoggedInput): void => push(mapOf(plain, topic), record.key ?? "", record.id);
   const clocks = new Map<number, number>();
 
-  for (const record of events) {
-    const { id, key, value, timestamp, partition } = record;
+  const passed = new Map<string, number>();
+  for (const record of readingsOf(events, world, seen)) {
+    const { id, key, partition } = record;
+    const value = world.badnessOf(id) === null ? record.value : world.rightValueOf(id);
+    const { timestamp } = value === null ? record : { timestamp: value.at };
     // Without a key the whole record is left out where a step needs one: its other effects too.
     const isKeyless = key === null && genes.window !== null && (value === null || isCounted(value));
-    const drawn = isKeyless ? keyless === "skip" ? "skipped" : "dead" : world.outcomeOf(id);
-    const outcome = drawn !== "open" ? drawn : seen.hasEffects(id) ? "processed" : world.givenUp(id);
-    if (outcome === "dead") dead.add(id);
-    if (outcome !== "processed") continue;
-    const isLoose = world.isLoose(id);
+    const outcome = isKeyless ? keyless === "dead-letter" ? "dead" : "skipped" : world.outcomeOf(id);
+    const pass = passed.get(id) ?? 0;
+    passed.set(id, pass + 1);
+    const isAgain = pass > 0;
+    if (isAgain) reread.add(id);
+    else for (let count = seen.letters(id); count > 0; count--) dead.push(id);
+    if (pass >= passesOf(id, outcome, seen.effects(id), isKeyless ? "dead" : world.givenUp(id), record.times, world.isStopping(id), seen)) continue;
+    const isLoose = isAgain || world.isLoose(id) || seen.replayed(id) > 0;
     const largest = Math.max(clocks.get(partition) ?? -Infinity, timestamp);
     clocks.set(partition, largest);
     const clock = largest - genes.watermarkDelayMs;
@@ -118,16 +141,58 @@ export function expectedOf(genes: Genes, world: World, events: readonly LoggedIn
   const spend = genes.window === null ? new Map<string, ExpectedResult[]>() : windowed(genes.window, "spend", spending, late, seen);
   const groups = genes.groups === null ? new Map<string, ExpectedResult[]>() : windowed(genes.groups, "groups-window", grouping, late, seen);
   const isFailing = genes.after && genes.window?.emit === "close";
-  for (const [place, [result]] of spend) {
+  for (const place of [...spend.keys()]) {
     if (!isFailing) continue;
-    const { key, start } = result!;
-    const drawn = world.outcomeOfResult(key, start);
-    const outcome = drawn !== "open" ? drawn : seen.hasResult(place) ? "processed" : world.resultGivenUp();
-    if (outcome === "processed") continue;
-    spend.delete(place);
-    if (outcome === "dead") dead.add(place);
+    for (let count = seen.letters(place); count > 0; count--) dead.push(place);
+    if (passesOf(place, world.outcomeOf(place), seen.results(place), world.givenUp(place), 1, false, seen) === 0) spend.delete(place);
   }
-  return { plain, spend, groups, late, sunk, dead, features: new Map([...features].map(([entity, { ids }]) => [entity, ids])) };
+  return { plain, spend, groups, late, sunk, dead, reread, features: new Map([...features].map(([entity, { ids }]) => [entity, ids])) };
+}
+
+/** A record, as often as it is read. */
+interface Reading extends LoggedInput {
+  /** How often that is. */
+  readonly times: number;
+}
+
+/** All records of a partition in order, and once more those from where it was sought to up to where it was. */
+function* readingsOf(events: readonly LoggedInput[], world: World, seen: Seen): Generator<Reading> {
+  for (const partition of new Set(events.map(({ partition }) => partition))) {
+    const all = events.filter((event) => event.partition === partition);
+    const seek = seen.seekOf(partition);
+    const again = all.filter(({ id }) => seen.effects(id) + seen.letters(id) > 1 && seen.replayed(id) === 0).at(-1);
+    const from = seek === null ? -1 : Math.max(seek.from, again === undefined ? -1 : again.position + 1);
+    const times = (event: LoggedInput): 1 | 2 => timesOf(event, from, seek, seen);
+    const isAgain = ({ position }: LoggedInput): boolean => seek !== null && from >= 0 && position >= seek.to;
+    for (const event of all) if (!isAgain(event) || times(event) === 2) yield { ...event, times: times(event) };
+    for (const event of all) if (isAgain(event)) yield { ...event, times: times(event) };
+  }
+}
+
+/** How often a record goes through its task. */
+function timesOf({ id, position }: LoggedInput, from: number, seek: Seek | null, seen: Seen): 1 | 2 {
+  if (seek === null || position < seek.to || position >= from) return 1;
+  const mayBeOne = seek.unresolved === null || seek.unresolved.has(position);
+  return mayBeOne && seen.effects(id) + seen.letters(id) < 2 ? 1 : 2;
+}
+
+/** How often of the times that it was begun, by reading or by a letter, something went through. */
+function passesOf(id: string, outcome: Outcome, effects: number, givenUp: Outcome, times: number, isPassable: boolean, seen: Seen): number {
+  const letters = seen.letters(id), replayed = seen.replayed(id);
+  const begun = times + replayed;
+  switch (outcome) {
+    case "processed":
+      return isPassable ? Math.min(times, effects) : times;
+    case "skipped":
+      return 0;
+    case "dead": {
+      // What has no cause to go through but that somebody mended it goes through by letter only.
+      const passes = begun - letters;
+      return Math.min(passes, replayed);
+    }
+    case "open":
+      return givenUp === "skipped" ? Math.min(begun, effects) : begun - letters;
+  }
 }
 
 /** Windows of a step; what is open at the end, and not said before, is left out. */
@@ -138,7 +203,7 @@ function windowed(window: WindowGenes, step: string, records: readonly Counted[]
     const missed: number[] = [];
     for (let start = Math.floor((timestamp - offsetMs) / advanceMs) * advanceMs + offsetMs; start > timestamp - sizeMs; start -= advanceMs) {
       const end = start + sizeMs;
-      if (isLoose ? seen.isLate(step, id, start) : end <= clock - graceMs) {
+      if (isLoose ? seen.takeLate(step, id, start) : end <= clock - graceMs) {
         missed.unshift(start);
         continue;
       }

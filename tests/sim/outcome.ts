@@ -1,125 +1,74 @@
 /** Holds what came out of a simulated run against what the model says. Throws a {@linkcode Violation} with the first thing that does not hold. */
 import type { Log } from "../../src/log/log.ts";
-import { RecordCursor } from "../../src/record/cursor.ts";
-import { headerText } from "../../src/record/headers.ts";
-import type { HeaderField } from "../../src/record/record.ts";
 import { unpackValue } from "../../src/record/value-bytes.ts";
-import type { Genes } from "./genes.ts";
-import { type Expected, type ExpectedLate, expectedOf, type ExpectedResult, type LoggedInput, type Seen } from "./model.ts";
-import type { Spend } from "./shop.ts";
 import type { Windowed } from "../../src/stream/window.ts";
+import type { Genes } from "./genes.ts";
+import { eventOf, idOfLetter } from "./letters.ts";
+import { type Logged, must, readInput, readTopic, textOf } from "./logged.ts";
+import { type Expected, type ExpectedLate, expectedOf, type ExpectedResult, type LoggedInput, type Seen } from "./model.ts";
+import type { Orders } from "./operator.ts";
 import { policyAt } from "./policies.ts";
-import type { Fate, Value, World } from "./world.ts";
-
-/** Something that must hold and does not. */
-export class Violation extends Error {
-  override readonly name = "Violation";
-}
-
-/** Throws unless `holds`. */
-export function must(holds: boolean, what: () => string): asserts holds {
-  if (!holds) throw new Violation(what());
-}
-
-/** A record as it lies in the log. */
-export interface Logged {
-  readonly topic: string;
-  readonly partition: number;
-  readonly position: number;
-  readonly timestamp: number;
-  readonly key: string | null;
-  readonly value: Uint8Array | null;
-  readonly headers: readonly HeaderField[];
-}
+import type { Spend } from "./shop.ts";
+import type { Fate, World } from "./world.ts";
 
 const decoder = new TextDecoder();
-
-/** All records of a topic, clocks without a record included; their positions have no gaps. */
-export function readTopic(log: Log, topic: string): Logged[] {
-  const records: Logged[] = [];
-  for (let partition = 0; partition < (log.partitionsOf(topic) ?? 0); partition++) {
-    const reader = log.reader({ topic, partition }, 0, () => {});
-    const cursor = new RecordCursor();
-    let next = 0;
-    for (let chunk = reader.take(1_048_576); chunk !== null; chunk = reader.take(1_048_576)) {
-      cursor.open(chunk.bytes, chunk.start, chunk.end, next);
-      while (cursor.next()) {
-        must(cursor.position === next, () => `positions of ${topic}/${partition} go from ${next - 1} to ${cursor.position}`);
-        next++;
-        const value = cursor.valueBytes()?.slice() ?? null;
-        records.push({
-          topic,
-          partition,
-          position: cursor.position,
-          timestamp: cursor.timestamp,
-          key: cursor.keyText(),
-          value,
-          headers: cursor.headerCount === 0 ? [] : cursor.headers(),
-        });
-      }
-    }
-    reader.close();
-  }
-  return records;
-}
-
-/** The input as it lies in the log. */
-export function readInput(log: Log, topic: string): LoggedInput[] {
-  return readTopic(log, topic).map(({ partition, position, timestamp, key, value: bytes, headers }) => {
-    const value = bytes === null ? null : valueOf(bytes);
-    const id = value?.id ?? textOf(headers, "id");
-    return { topic, partition, position, key, value, bytes, timestamp: value?.at ?? timestamp, id };
-  });
-}
-
-function valueOf(bytes: Uint8Array): Value | null {
-  try {
-    return JSON.parse(decoder.decode(bytes)) as Value;
-  } catch {
-    return null; // Bytes that were made bad.
-  }
-}
-
-/** The header of a record as text; empty where there is none. */
-export function textOf(headers: readonly HeaderField[], name: string): string {
-  const field = headers.findLast((candidate) => candidate.name === name);
-  return field === undefined ? "" : headerText(field.value);
-}
-
 const PLAIN = ["seen", "enriched", "merged", "large", "middle", "rest", "split", "sieved"];
 
 /** Checks all outputs. Returns them as text, in an order of their own. */
-export function checkOutputs(log: Log, genes: Genes, world: World): string {
+export function checkOutputs(log: Log, genes: Genes, world: World, orders: Orders): string {
   const events = readInput(log, "events"), others = readInput(log, "others");
   const letters = readTopic(log, "events-late").map((letter) => lateLetterOf(letter, events));
-  const expected = expectedOf(genes, world, events, others, seenOf(log, letters));
-  const broken = expected.late.find(({ id }) => !world.isLoose(id));
+  const seen = seenOf(log, orders);
+  const expected = expectedOf(genes, world, events, others, seen);
+  const isLoose = (id: string): boolean => world.isLoose(id) || seen.replayed(id) > 0;
+  const isLooseInWindow = (id: string): boolean => isLoose(id) || expected.reread.has(id);
+  const broken = expected.late.find(({ id }) => !isLooseInWindow(id));
   must(genes.mode === "tight" || broken === undefined, () => `the workload broke its bound: ${JSON.stringify(broken)}`);
-  const isLoose = (id: string): boolean => world.isLoose(id);
   const trace: unknown[] = [];
   for (const topic of PLAIN) {
     const isUnordered = topic === "merged";
     if (log.partitionsOf(topic) !== null) trace.push(checkPlain(topic, readTopic(log, topic), expected.plain.get(topic) ?? new Map(), isUnordered, isLoose));
   }
-  if (genes.window !== null) trace.push(checkResults("spend", readTopic(log, "spend"), expected.spend, true, isLoose));
-  if (genes.groups !== null) trace.push(checkResults("groups", readTopic(log, "groups"), expected.groups, false, isLoose));
-  trace.push(checkDead(readTopic(log, "events-dlq"), expected, events, genes, world));
+  if (genes.window !== null) trace.push(checkResults("spend", readTopic(log, "spend"), expected.spend, true, isLooseInWindow));
+  if (genes.groups !== null) trace.push(checkResults("groups", readTopic(log, "groups"), expected.groups, false, isLooseInWindow));
+  trace.push(checkDead(readTopic(log, "events-dlq"), expected, events, genes, world, orders));
   trace.push(checkLate(letters, expected, genes, world));
   for (const id of expected.sunk) must(world.sunk.has(id), () => `${id} is done with, and the sink does not have it`);
   return JSON.stringify(trace);
 }
 
 /** What the model goes by where more than one thing may happen. */
-export function seenOf(log: Log, letters: readonly ExpectedLate[]): Seen {
-  const effects = new Set(readTopic(log, "seen").map(idOf));
+export function seenOf(log: Log, orders: Orders): Seen {
+  const events = readInput(log, "events");
+  const effects = counted(readTopic(log, "seen").map(idOf));
   const results = log.partitionsOf("spend") === null ? [] : readTopic(log, "spend").map(({ value }) => unpackValue(value!) as Windowed<string, Spend>);
-  const places = new Set(results.map(({ key, start }) => `${key}@${start}`));
-  const late = new Set(letters.flatMap(({ step, id, missed }) => missed.map((start) => `${step} ${id} ${start}`)));
+  const places = counted(results.map(({ key, start }) => `${key}@${start}`));
+  const late = counted(
+    readTopic(log, "events-late").map((letter) => lateLetterOf(letter, events)).flatMap(({ step, id, missed }) =>
+      missed.map((start) => `${step} ${id} ${start}`)
+    ),
+  );
+  const dead = readTopic(log, "events-dlq");
+  const letters = counted(dead.map((letter) => idOfLetter(letter, events)));
+  const replayed = counted(dead.filter(({ position }) => orders.replays.has(position)).map((letter) => idOfLetter(letter, events)));
   return {
-    hasEffects: (id) => effects.has(id),
-    hasResult: (place) => places.has(place),
-    isLate: (step, id, start) => late.has(`${step} ${id} ${start}`),
+    effects: (id) => effects.get(id) ?? 0,
+    results: (place) => places.get(place) ?? 0,
+    letters: (id) => letters.get(id) ?? 0,
+    replayed: (id) => replayed.get(id) ?? 0,
+    seekOf: (partition) => orders.seeks.get(partition) ?? null,
+    takeLate: (step, id, start) => {
+      const place = `${step} ${id} ${start}`, count = late.get(place) ?? 0;
+      late.set(place, count - 1);
+      return count > 0;
+    },
   };
+}
+
+function counted(texts: readonly string[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const text of texts) counts.set(text, (counts.get(text) ?? 0) + 1);
+  return counts;
 }
 
 function idOf({ value, headers }: Logged): string {
@@ -204,17 +153,20 @@ function byFirst([left]: readonly [string, ...unknown[]], [right]: readonly [str
   return left < right ? -1 : 1;
 }
 
-function checkDead(letters: readonly Logged[], { dead }: Expected, events: readonly LoggedInput[], genes: Genes, world: World): unknown {
-  const came = letters.map(({ headers, value }) => {
-    const attempts = Number(textOf(headers, "mr-attempts"));
-    if (textOf(headers, "mr-topic").startsWith("step:")) {
-      const { key, start } = unpackValue(value!) as Windowed<string, unknown>;
-      checkAttempts(`${key}@${start}`, attempts, world.fateOfResult(key, start), true, genes);
-      return `${key}@${start}`;
+function checkDead(letters: readonly Logged[], { dead }: Expected, events: readonly LoggedInput[], genes: Genes, world: World, orders: Orders): unknown {
+  const came = letters.map((letter) => {
+    const { headers, value } = letter;
+    const id = idOfLetter(letter, events);
+    const before = textOf(headers, "mr-replay-of");
+    if (before !== "") {
+      const state = orders.replays.get(Number(before.split("@")[1]));
+      must(state !== undefined, () => `${id} failed as letter ${before}, which nobody had tried again`);
+      must(!state.isMended || world.fateOf(id).times === 0, () => `${id} failed as letter ${before}, though what failed had been mended before`);
     }
-    const { id, bytes } = eventAt(events, headers);
-    must(bytesText(value) === bytesText(bytes), () => `the dead letter of ${id} does not hold its bytes`);
-    if (world.badnessOf(id) === null) checkAttempts(id, attempts, world.fateOf(id), false, genes);
+    if (!id.includes("@") && before === "") {
+      must(bytesText(value) === bytesText(eventOf(letter, events).bytes), () => `the dead letter of ${id} does not hold its bytes`);
+    }
+    if (world.badnessOf(id) === null) checkAttempts(id, Number(textOf(headers, "mr-attempts")), world.fateOf(id), genes);
     return id;
   }).sort();
   const due = [...dead].sort();
@@ -223,8 +175,8 @@ function checkDead(letters: readonly Logged[], { dead }: Expected, events: reado
 }
 
 /** Who is given up was tried as often as its policy says: more often only where a try ended with its process. */
-function checkAttempts(id: string, attempts: number, { step, times, how }: Fate, isResult: boolean, genes: Genes): void {
-  const policy = policyAt(genes.policies, step, isResult);
+function checkAttempts(id: string, attempts: number, { step, times, how }: Fate, genes: Genes): void {
+  const policy = policyAt(genes.policies, step);
   const least = times === 0 || how === "terminal" || policy.budgetMs !== null ? 1 : policy.attempts;
   must(attempts >= least, () => `${id} was given up after ${attempts} tries, its policy says ${least}`);
 }
@@ -233,8 +185,9 @@ function bytesText(bytes: Uint8Array | null): string | null {
   return bytes === null ? null : decoder.decode(bytes);
 }
 
-function lateLetterOf({ headers, value }: Logged, events: readonly LoggedInput[]): ExpectedLate {
-  const id = textOf(headers, "mr-topic") === "events" ? eventAt(events, headers).id : (unpackValue(value!) as { readonly id: string }).id;
+function lateLetterOf(letter: Logged, events: readonly LoggedInput[]): ExpectedLate {
+  const { headers, value } = letter;
+  const id = textOf(headers, "mr-topic") === "events" ? eventOf(letter, events).id : (unpackValue(value!) as { readonly id: string }).id;
   const missed = (JSON.parse(textOf(headers, "mr-missed")) as readonly { readonly start: number }[]).map(({ start }) => start);
   return { step: textOf(headers, "mr-step"), id, missed };
 }
@@ -250,13 +203,6 @@ function checkLate(letters: readonly ExpectedLate[], { late }: Expected, { lateT
     }
   }
   return came;
-}
-
-function eventAt(events: readonly LoggedInput[], headers: readonly HeaderField[]): LoggedInput {
-  const partition = Number(textOf(headers, "mr-partition")), position = Number(textOf(headers, "mr-position"));
-  const found = events.find((event) => event.partition === partition && event.position === position);
-  must(found !== undefined, () => `a letter speaks of events/${partition} position ${position}, which is not there`);
-  return found;
 }
 
 /** The first difference of two lists, with what lies around it. */

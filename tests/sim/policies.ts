@@ -52,9 +52,8 @@ export function errorsOf(policy: PolicyGenes): ErrorPolicy {
   return { retry: attempts === 1 ? false : retry, ...(then === null ? {} : { then }) };
 }
 
-/** Whose policy speaks of a failure: a step's own, that of the source, that of the app. Results of a window that speaks on close are of no source. */
-export function policyAt({ app, source, resolver }: PoliciesGenes, step: string, isResult: boolean): PolicyGenes {
-  if (isResult) return app;
+/** Whose policy speaks of a failure: a step's own, that of the source, that of the app. */
+export function policyAt({ app, source, resolver }: PoliciesGenes, step: string): PolicyGenes {
   return (step === "resolve" || step === "parse" ? resolver : null) ?? source ?? app;
 }
 

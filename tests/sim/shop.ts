@@ -134,7 +134,7 @@ function defineWindow(app: App, events: Topic<string, Value>, window: WindowGene
   }
   results.map((result: Windowed<string, Spend>) => {
     const { key, start, value } = result;
-    if (window.emit === "close") return world.call("after", `${key}@${start}`, world.fateOfResult(key, start), () => result);
+    if (window.emit === "close") return world.call("after", `${key}@${start}`, world.fateOf(`${key}@${start}`), () => result);
     const id = value.items.at(-1)?.id ?? "";
     return world.call("after", id, world.fateOf(id), () => result);
   }).to("spend");

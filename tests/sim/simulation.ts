@@ -6,20 +6,23 @@
  */
 import { appendOf } from "../../src/app/records.ts";
 import type { Engine } from "../../src/app/engine.ts";
-import { messageOf } from "../../src/base/errors.ts";
+import { isStreamError, messageOf } from "../../src/base/errors.ts";
 import { Random } from "../../src/base/random.ts";
 import { embeddedLog } from "../../src/log/embedded.ts";
 import type { Log } from "../../src/log/log.ts";
 import type { ObservedEvent } from "../../src/observe/events.ts";
 import type { Disk } from "../../src/runtime/disk.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
+import type { Task } from "../../src/task/task.ts";
 import type { Database } from "../../src/sqlite/database.ts";
 import { FaultyDisk } from "../../src/testing/faulty-disk.ts";
 import type { DiskFault, DiskOperation } from "../../src/testing/faulty-disk.ts";
 import { type VirtualRuntime, virtualRuntime } from "../../src/testing/virtual-runtime.ts";
 import { drawGenes, type Genes, type OperationFault } from "./genes.ts";
 import { expectedOf } from "./model.ts";
-import { checkOutputs, must, readInput, readTopic, seenOf, Violation } from "./outcome.ts";
+import { must, readInput, readTopic, Violation } from "./logged.ts";
+import { Operator } from "./operator.ts";
+import { checkOutputs, seenOf } from "./outcome.ts";
 import { policiesOf } from "./policies.ts";
 import { type Shop, shopOf } from "./shop.ts";
 import { hashText, type Input, START_MS, World } from "./world.ts";
@@ -126,6 +129,7 @@ class Simulation {
   readonly #world: World;
   readonly #shop: Shop;
   readonly #disk: FaultyDisk;
+  readonly #operator: Operator;
   readonly #faults: Record<string, number> = {};
   #hash = 0x811c9dc5;
   #actions = 0;
@@ -172,6 +176,13 @@ class Simulation {
       random: this.#random.fork(),
       sectorBytes,
       flushDelay: () => flushMs === 0 ? Promise.resolve() : new Promise((resolve) => this.#runtime.setTimer(resolve, delays.below(flushMs + 1))),
+    });
+    this.#operator = new Operator({
+      genes: this.#genes,
+      world: this.#world,
+      random: new Random(seed ^ 0x0be7a702),
+      say: (text) => this.#say(text),
+      failed: (violation) => this.#violation ??= violation,
     });
     this.#disk.onOperation = (operation) => this.#onOperation(operation);
   }
@@ -264,6 +275,7 @@ class Simulation {
     });
     this.#life = life;
     this.#say("begun");
+    this.#operator.begin(life);
     this.#clocks = new Map();
     this.#sampleClocks();
   }
@@ -275,6 +287,7 @@ class Simulation {
     this.#world.undo(how === "power");
     for (const { input } of this.#unanswered.values()) if (input.isWebhook || input.isLast) this.#again.push(input);
     this.#unanswered.clear();
+    this.#operator.end();
     this.#asking = 0;
     this.#wall = this.#runtime.now() + this.#random.below(3_000);
     this.#isBroken = false;
@@ -397,7 +410,7 @@ class Simulation {
     } else if (draw < powerLoss + kill + restart + wallJump) {
       this.#count("wall jump");
       life.runtime.jump(random.between(-3_600_000, 3_600_000));
-    } else await this.#doSomething(life);
+    } else if (!this.#operator.act()) await this.#doSomething(life);
     if (this.#isBroken && random.chance(0.02)) this.#isBroken = false;
     await this.#afterAction(life);
   }
@@ -413,21 +426,35 @@ class Simulation {
     this.#sampleClocks();
     const { overtried } = this.#world;
     must(overtried === null, () => overtried!);
+    this.#operator.check();
     const stopped = life.engine.worker.tasks.find((task) => task.stopped !== null);
     if (stopped !== undefined) {
       const isByPolicy = policiesOf(this.#genes.policies).some(({ then }) => then === "stop");
       must(isByPolicy, () => `task ${stopped.id} stopped: ${messageOf(stopped.stopped)}`);
       // Some time later somebody sees to it.
       if (!this.#isCalm && this.#random.chance(0.9)) return;
-      this.#count("stopped task");
-      this.#world.mend();
-      await this.#stop(life, `somebody mended what stopped task ${stopped.id}: ${messageOf(stopped.stopped)}`);
+      await this.#releaseStopped(life, stopped);
       return;
     }
     if (life.engine.worker.state === "failed") {
       must(this.#faultsOfLife > 0, () => `the worker failed without any fault: ${messageOf(life.engine.worker.failure)}`);
       await this.#stop(life, `failed: ${messageOf(life.engine.worker.failure)}`);
     }
+  }
+
+  /** What cannot be mended is left out. */
+  async #releaseStopped(life: Life, stopped: Task): Promise<void> {
+    this.#count("stopped task");
+    const why = `task ${stopped.id}: ${messageOf(stopped.stopped)}`;
+    const isBad = isStreamError(stopped.stopped) && (stopped.stopped.domain === "data" || stopped.stopped.code === "KEY_MISSING");
+    this.#say(`${isBad ? "passes" : "mends"} what stopped ${why}`);
+    if (isBad) {
+      this.#operator.release(stopped, "pass");
+      return;
+    }
+    this.#world.mendStopped();
+    if (this.#random.chance(0.5)) this.#operator.release(stopped, "restart");
+    else await this.#stop(life, `after ${why}`);
   }
 
   async #doSomething(life: Life): Promise<void> {
@@ -453,6 +480,7 @@ class Simulation {
 
   #step(life: Life): void {
     life.isWoken = false;
+    this.#operator.beforeStep();
     const { idle, nextWakeAt } = life.engine.worker.step();
     life.isIdle = idle;
     life.nextWakeAt = nextWakeAt;
@@ -575,7 +603,8 @@ class Simulation {
       }
       const { runtime } = life;
       turns = 0;
-      if (this.#canSend()) await this.#send(life);
+      if (this.#operator.settle()) this.#say("settled");
+      else if (this.#canSend()) await this.#send(life);
       else if (life.isWoken || !life.isIdle || life.nextWakeAt <= runtime.monotonic()) this.#step(life);
       else if (runtime.waitingYields > 0) this.#say(`yields ${runtime.releaseYields()}`);
       else if (Math.min(runtime.nextTimerAt, life.nextWakeAt) < Infinity) this.#passTime(life, Infinity);
@@ -589,7 +618,7 @@ class Simulation {
   }
 
   #isAtRest({ engine: { worker } }: Life): boolean {
-    return worker.isQuiet && worker.isDurable && this.#unanswered.size === 0 && worker.tasks.length > 0 &&
+    return worker.isQuiet && worker.isDurable && this.#unanswered.size === 0 && !this.#operator.isBusy && worker.tasks.length > 0 &&
       worker.tasks.every(({ unresolved, inputs }) => unresolved.size === 0 && inputs.every(({ lag }) => lag === 0));
   }
 
@@ -617,6 +646,7 @@ class Simulation {
   #observe(event: ObservedEvent): void {
     const { error } = event as { readonly error?: { readonly code?: string; readonly message?: string } | null };
     if (event.type === "retryScheduled") this.#world.retried((event.error.cause ?? event.error).message);
+    if (event.type === "orderDone") this.#operator.done(event);
     if (error?.code === "INVARIANT") this.#violation ??= new Violation(`an invariant is broken: ${error.message}`);
   }
 
@@ -664,7 +694,7 @@ class Simulation {
         );
       }
     }
-    this.#outputs = checkOutputs(log, this.#genes, this.#world);
+    this.#outputs = checkOutputs(log, this.#genes, this.#world, this.#operator);
     this.#say(this.#outputs);
     await this.#checkFeatures(life);
     this.#checkFile(log.database!);
@@ -680,7 +710,7 @@ class Simulation {
   async #checkFeatures({ engine, log }: Life): Promise<void> {
     const { features } = this.#shop;
     if (features === null) return;
-    const expected = expectedOf(this.#genes, this.#world, readInput(log, "events"), [], seenOf(log, [])).features;
+    const expected = expectedOf(this.#genes, this.#world, readInput(log, "events"), [], seenOf(log, this.#operator)).features;
     for (const [entity, ids] of expected) {
       const outcome = await this.#settled(engine.query(features, entity, features.names, null));
       must(outcome.state === "done", () => `features of ${entity} cannot be asked for`);
@@ -712,6 +742,6 @@ class Simulation {
 
 /** How many records lie in the topics that the app writes. */
 function countsOf(log: Log): string {
-  const topics = ["seen", "spend", "groups", "enriched", "merged", "split", "sieved", "events-dlq", "events-late"];
+  const topics = ["seen", "spend", "groups", "enriched", "merged", "split", "sieved", "events-dlq", "events-late", "shop-retry", "shop-audit"];
   return topics.map((topic) => `${topic} ${log.partitionsOf(topic) === null ? 0 : readTopic(log, topic).length}`).join(", ");
 }

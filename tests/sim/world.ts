@@ -92,6 +92,12 @@ export class World {
   readonly #values = new Map<string, Value>();
   readonly #bad = new Map<string, Badness>();
   readonly #calls = new Map<string, number>();
+  /** How often each is begun, but for tries. */
+  readonly #begun = new Map<string, number>();
+  /** Partitions are read again. */
+  isReread = false;
+  /** What bad records should have been. */
+  readonly #right = new Map<string, Value>();
   /** What fails no more, since an operator has seen to it. */
   readonly #mended = new Set<string>();
   /** Further tries by record, as far as they were not undone; those that a commit has, and those that a durable one has. */
@@ -127,6 +133,7 @@ export class World {
     if (topic === "events" && key !== null && badness.chance(genes.bad)) {
       const kind = badness.pick(BADNESSES);
       this.#bad.set(id, kind);
+      this.#right.set(id, value);
       return { ...common, value: null, bytes: badBytes(kind, value, this.runtime!.now()) };
     }
     this.#values.set(id, value);
@@ -153,46 +160,41 @@ export class World {
     return this.#bad.get(id) ?? null;
   }
 
-  /** What goes wrong about a record of the input. */
+  /** What a bad record should have been; null for others. */
+  rightValueOf(id: string): Value | null {
+    return this.#right.get(id) ?? null;
+  }
+
+  /** What goes wrong about a record of the input, or a result of the window, `key@start`. */
   fateOf(id: string): Fate {
+    if (id.startsWith("last")) return FINE;
+    if (id.includes("@")) return this.#fate(id, ["after"], true);
     const value = this.#values.get(id);
-    if (value === undefined || value.key === null || id.startsWith("last")) return FINE;
-    return this.#fate(id, stepsReached(this.genes, value), false);
+    return value === undefined || value.key === null ? FINE : this.#fate(id, stepsReached(this.genes, value), false);
   }
 
-  /** What goes wrong about a result of the window. */
-  fateOfResult(key: string, start: number): Fate {
-    return key.startsWith("last") ? FINE : this.#fate(`${key}@${start}`, ["after"], true);
-  }
-
-  /** What becomes of a record of the input. */
+  /** What becomes of either. */
   outcomeOf(id: string): Outcome {
     const badness = this.badnessOf(id);
     if (badness === "past") return "skipped";
-    const { policies } = this.genes;
-    if (badness !== null) return given(policyAt(policies, "", false));
-    return this.#outcome(this.fateOf(id), false);
+    return badness === null ? this.#outcome(this.fateOf(id)) : given(policyAt(this.genes.policies, ""));
   }
 
-  /** What becomes of a result of the window. */
-  outcomeOfResult(key: string, start: number): Outcome {
-    return this.#outcome(this.fateOfResult(key, start), true);
+  /** Whether it stops its task, so that it may be left out with what it stopped at. */
+  isStopping(id: string): boolean {
+    const { times, step } = this.fateOf(id);
+    return times > 0 && policyAt(this.genes.policies, step).then === "stop";
   }
 
-  /** What its policy does with a record that is given up. */
+  /** What its policy does with what is given up. */
   givenUp(id: string): Outcome {
-    return given(policyAt(this.genes.policies, this.fateOf(id).step, false));
-  }
-
-  /** The same of a result. */
-  resultGivenUp(): Outcome {
-    return given(this.genes.policies.app);
+    return given(policyAt(this.genes.policies, this.fateOf(id).step));
   }
 
   /** Whether a record may have been tried out of turn: it failed, and blocked nothing. */
   isLoose(id: string): boolean {
     const { times, step, how } = this.fateOf(id);
-    return times > 0 && how !== "terminal" && how !== "skip" && policyAt(this.genes.policies, step, false).blocks === "nothing";
+    return times > 0 && how !== "terminal" && how !== "skip" && policyAt(this.genes.policies, step).blocks === "nothing";
   }
 
   /** Whether the handler of a step leaves a record out. */
@@ -245,18 +247,32 @@ export class World {
   /** A record will be tried again because of an error of a service, `text`. */
   retried(text: string): void {
     const [step = "", id = ""] = text.split(" ");
-    const isResult = id.includes("@");
-    const policy = policyAt(this.genes.policies, step, isResult);
-    const { how } = isResult ? this.#fate(id, ["after"], true) : this.fateOf(id);
+    if (!this.#calls.has(`${step} ${id}`)) return;
+    const policy = policyAt(this.genes.policies, step);
+    const { how } = this.fateOf(id);
     const count = (this.#retries.get(id) ?? 0) + 1;
     this.#retries.set(id, count);
-    const most = how === "terminal" || how === "skip" ? 0 : policy.attempts - 1;
+    const most = how === "terminal" || how === "skip" ? 0 : (policy.attempts - 1) * (this.#begun.get(id) ?? 1) * (this.isReread ? 2 : 1);
     if (count > most) this.overtried ??= `${id} is tried again for the ${count}th time because of step ${step}, where its policy says ${most}`;
   }
 
   /** An operator has seen to what stops tasks. */
-  mend(): void {
-    for (const name of this.#calls.keys()) this.#mended.add(name.slice(name.indexOf(" ") + 1));
+  mendStopped(): void {
+    for (const name of this.#calls.keys()) {
+      const [step = "", id = ""] = name.split(" ");
+      const fate = this.fateOf(id);
+      if (fate.step === step && fate.how !== "skip" && policyAt(this.genes.policies, step).then === "stop") this.#mended.add(id);
+    }
+  }
+
+  /** An operator has seen to what fails about a record or a result. */
+  mend(id: string): void {
+    this.#mended.add(id);
+  }
+
+  /** A letter of it is to be tried again. */
+  begins(id: string): void {
+    this.#begun.set(id, (this.#begun.get(id) ?? 1) + 1);
   }
 
   /** A commit has what was tried so far. */
@@ -282,14 +298,13 @@ export class World {
   }
 
   #fails(fate: Fate, step: string, id: string, number: number): boolean {
-    if (fate.step !== step || number >= fate.times) return false;
-    return !this.#mended.has(id) || fate.how === "skip" || policyAt(this.genes.policies, step, id.includes("@")).then !== "stop";
+    return fate.step === step && number < fate.times && !this.#mended.has(id);
   }
 
-  #outcome({ step, times, how }: Fate, isResult: boolean): Outcome {
+  #outcome({ step, times, how }: Fate): Outcome {
     if (times === 0) return "processed";
     if (how === "skip") return "skipped";
-    const policy = policyAt(this.genes.policies, step, isResult);
+    const policy = policyAt(this.genes.policies, step);
     if (policy.then === "stop") return "processed";
     if (times === Infinity) return given(policy);
     return policy.budgetMs === null && !this.#isBehindWaiting(step) ? "processed" : "open";
@@ -316,9 +331,7 @@ export class World {
         how: random.pick(throwsSkip ? ["skip", "error", "terminal", "later"] as const : ["error", "error", "terminal", "later"] as const),
       };
     }
-    // Tried again, it is judged late by the clock as it is then.
-    if (step === "timestamp") return FINE;
-    const { attempts } = policyAt(policies, step, isResult);
+    const { attempts } = policyAt(policies, step);
     if (kind < dies + fails && attempts > 1) return { step, times: random.between(1, attempts - 1), how: random.pick(["error", "error", "later"] as const) };
     return FINE;
   }
@@ -337,7 +350,8 @@ export class World {
 
 /** What a policy does with what is given up. */
 function given({ then }: PolicyGenes): Outcome {
-  return then === "skip" ? "skipped" : "dead";
+  // What stops its task and cannot be mended is left out in the end.
+  return then === "skip" || then === "stop" ? "skipped" : "dead";
 }
 
 function badBytes(kind: Badness, value: Value, now: number): Uint8Array {
