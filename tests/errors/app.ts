@@ -120,11 +120,12 @@ export function errorsApp({ name, plan, book, life, ...options }: ErrorsAppOptio
           return event;
         });
       });
-    main.forEach(async ({ n }) => {
+    main.forEach(({ n }) => {
       if (n < 0) return;
       book.add("sunk", n);
-      if (n % WAITS_ONE_IN === 1) await pause(n);
-      meet("sink", n);
+      // Those that do not wait run through all that follows in one go.
+      if (n % WAITS_ONE_IN !== 1) meet("sink", n);
+      else return pause(n).then(() => meet("sink", n));
     });
     app.resolver(`${lane} resolver`, {
       source: main,
