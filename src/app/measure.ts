@@ -67,7 +67,7 @@ export class TaskGauges {
         labels,
         () => task.unresolved.size,
       ),
-      metrics.gauge("millrace_task_cached_bytes", "About how much memory cached state takes.", labels, () => task.cachedBytes),
+      metrics.gauge("millrace_task_cached_bytes", "About how much memory cached state takes.", labels, () => task.state.cachedBytes),
     ];
   }
 }

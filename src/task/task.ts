@@ -4,14 +4,13 @@
  * A record runs in one go where its operators do; then its effects are in the caches and encoders when `step` returns, and nowhere else until the commit. One whose handler gives a
  * promise becomes a unit: its effects move to an overlay and come in as one step when the handler is done. A record that fails leaves nothing behind but what its policy says.
  */
-import { assert, unreachable } from "../base/assert.ts";
+import { assert } from "../base/assert.ts";
 import { isThenable } from "../base/awaitable.ts";
 import { deepFreeze } from "../base/freeze.ts";
 import type { Skip } from "../base/skip.ts";
-import { DecodeError, type ErrorCode, HandlerError, isStreamError, messageOf } from "../base/errors.ts";
-import type { CommittedPosition, Log, OutputBatch, PartitionReader } from "../log/log.ts";
+import { type ErrorCode, HandlerError, isStreamError, messageOf } from "../base/errors.ts";
+import type { CommittedPosition, Log, PartitionReader } from "../log/log.ts";
 import { errorFacts, type ObservedEvent, type RecordPlace } from "../observe/events.ts";
-import { anyKeys } from "../record/key.ts";
 import { unpackValue } from "../record/value-bytes.ts";
 import type { HeaderField, Payload } from "../record/record.ts";
 import { type RecordMeta, RecordView } from "../record/meta.ts";
@@ -19,8 +18,7 @@ import { readUtf8 } from "../record/utf8.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { EffectScope } from "../state/scope.ts";
 import type { StateStorage, StoreSpec } from "../state/storage.ts";
-import { StateStore } from "../state/store.ts";
-import { judgeTimestamp } from "../time/lateness.ts";
+import type { StateStore } from "../state/store.ts";
 import type { Budget, Policy, Push, TopicDefinition } from "../topology/node.ts";
 import type { SubTopology } from "../topology/topology.ts";
 import { Checkpoint } from "./checkpoint.ts";
@@ -32,13 +30,15 @@ import { OrdersDone, ordersStore } from "./orders-done.ts";
 import { Outcomes, type OutcomeTopics } from "./outcomes.ts";
 import { CarriedClocks } from "./outgoing-clock.ts";
 import type { Outputs, Stamp, TopicOutput } from "./outputs.ts";
-import { RetryInput } from "./retry-input.ts";
+import { unitOutOfTurn } from "./out-of-turn.ts";
 import type { Verdict } from "./policy.ts";
+import { RetryInput } from "./retry-input.ts";
 import type { WorkerStats } from "./stats.ts";
 import { StepInput } from "./step-input.ts";
 import { StepResults } from "./step-results.ts";
-import { TaskChangelog } from "./task-changelog.ts";
-import { type Entrance, Unit } from "./unit.ts";
+import { TaskState } from "./task-state.ts";
+import { isUsable, timestampAhead } from "./timestamps.ts";
+import type { Entrance, Unit } from "./unit.ts";
 import { Units } from "./units.ts";
 import { buildOperators, type Operators } from "./operators.ts";
 
@@ -46,8 +46,6 @@ import { buildOperators, type Operators } from "./operators.ts";
 const UNRESOLVED_MAX = 1_000;
 /** As long as it holds so many, none is taken from the topic of retries: those of its inputs come first. */
 const RETRIES_MAX = 500;
-/** A timestamp further ahead of the wall clock than this does not move event time. */
-const AHEAD_MAX_MS = 86_400_000;
 
 /** State cannot be read, or not be believed: the worker's matter. */
 const STATE_TROUBLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["DISK_FAILED", "STORE_CORRUPT", "STORE_FULL", "STORE_NEWER", "SQLITE_FAILED"]);
@@ -113,14 +111,13 @@ export class Task implements Stamp {
   readonly partition: number;
   readonly inputs: readonly Input[];
   readonly clock: TaskClock = new TaskClock();
+  readonly state: TaskState;
   /** Why it does no more; null while it does. */
   stopped: unknown = null;
   readonly #options: TaskOptions;
   readonly #runtime: Runtime;
   readonly #outputs: Outputs;
   readonly #scope = new EffectScope();
-  readonly #stores = new Map<string, StateStore>();
-  readonly #changelog: TaskChangelog | null;
   readonly #inputs: Inputs;
   readonly #checkpoint: Checkpoint;
   readonly #operators: Operators;
@@ -160,6 +157,7 @@ export class Task implements Stamp {
     this.partition = partition;
     this.name = subTopology.name;
     this.id = `${subTopology.name}/${partition}`;
+    this.state = new TaskState(options.storage, this.#scope, partition);
     this.#carried = new CarriedClocks(new ClockWriter(this.id), options.clockIntervalMs);
     this.#concurrency = Math.max(...subTopology.nodes.map((node) => node.concurrency));
     this.#operators = buildOperators(this, subTopology, this.clock);
@@ -174,7 +172,7 @@ export class Task implements Stamp {
     for (const results of this.#operators.results.values()) this.#entrances.set(results.id, results);
     for (const input of this.#operators.stepInputs) this.#entrances.set(input.id, input);
     const { runtime, outputs, stats, report, policy, outcomeTopics: topics } = options;
-    const operators = this.#operators, stores = this.#stores;
+    const operators = this.#operators, { stores } = this.state;
     this.#outcomes = new Outcomes({
       taskId: this.id,
       partition,
@@ -203,18 +201,18 @@ export class Task implements Stamp {
       // Where it costs a record of its own: only for steps that go by it.
       keepsClocks: options.changelog === null ||
         subTopology.nodes.some(({ stores, clockDelayMs, writes }) => stores.length > 0 || clockDelayMs !== null || writes?.carriesClock === true),
-      openStore: (spec) => this.store(spec),
+      openStore: (spec) => this.state.open(spec),
     });
-    for (const spec of options.retired) this.store(spec);
+    for (const spec of options.retired) this.state.open(spec);
     this.#checkpoint.restore(options.formerNames);
-    this.#done = new OrdersDone(this.store(ordersStore(this.name)), runtime.now());
-    for (const name of options.formerNames) this.#done.adopt(this.store(ordersStore(name)));
+    this.#done = new OrdersDone(this.state.open(ordersStore(this.name)), runtime.now());
+    for (const name of options.formerNames) this.#done.adopt(this.state.open(ordersStore(name)));
     this.#retries = new RetryInput(options.openRetries(this.#done.readTo), this.#done, partition, this.#entrances, (position, error) => {
       report({ type: "warning", message: `Task ${this.id} leaves a record of its topic of retries at position ${position}`, error: errorFacts(error) });
     });
     this.applyOrders();
     const isThere = (topic: string): boolean => partition < (options.log.partitionsOf(topic) ?? 0);
-    this.#changelog = options.changelog === null ? null : new TaskChangelog(options.storage, options.changelog, partition, this.#stores.values(), isThere);
+    if (options.changelog !== null) this.state.sayIn(options.changelog, isThere);
   }
 
   // ── What a step of the worker asks for ─────────────────────────────────────────────────────────────────────────────
@@ -270,7 +268,7 @@ export class Task implements Stamp {
 
   /** Whether there is something that the last commit does not have. */
   get hasUncommitted(): boolean {
-    return this.#checkpoint.hasNews || this.dirtyCount > 0 ||
+    return this.#checkpoint.hasNews || this.state.dirtyCount > 0 ||
       this.inputs.some((input) => input.position !== input.committed && input.committed >= 0 || input.position > 0 && input.committed < 0);
   }
 
@@ -406,46 +404,11 @@ export class Task implements Stamp {
     return this.#runtime.monotonic() + (clock < awaited ? Math.max(1, awaited - clock) : Math.max(1, this.#carried.intervalMs));
   }
 
-  /** Writes state; inside of the commit. */
-  flush(): void {
-    for (const store of this.#stores.values()) store.flush();
-  }
-
-  /** What the commit says of its state, on a log that does not hold it; none when that is nothing. */
-  sayState(): OutputBatch[] {
-    return this.#changelog?.say(this.#stores.values(), this.#runtime.now()) ?? [];
-  }
-
-  /** Writes the state that was said; inside of a transaction. `positions`: behind the last record that the commit wrote to each changelog. */
-  applyState(positions: readonly CommittedPosition[]): void {
-    const changelog = this.#changelog!;
-    const written = positions.find(({ topic, partition }) => topic === changelog.topic && partition === changelog.partition);
-    if (written !== undefined) changelog.apply(written.position, this.#runtime.now());
-  }
-
-  /** Entries that differ from what is committed. */
-  get dirtyCount(): number {
-    let count = 0;
-    for (const store of this.#stores.values()) count += store.dirtyCount;
-    return count;
-  }
-
   /** The commit has happened. */
   committed(): void {
     this.effects.length = 0;
     for (const input of this.inputs) input.committed = input.position;
-    for (const store of this.#stores.values()) store.committed();
-    this.#changelog?.committed();
-  }
-
-  get cachedBytes(): number {
-    let bytes = 0;
-    for (const store of this.#stores.values()) bytes += store.cachedBytes;
-    return bytes;
-  }
-
-  evict(epochs: number): void {
-    for (const store of this.#stores.values()) store.evict(epochs);
+    this.state.committed();
   }
 
   /** Gives its inputs up. Handlers under way find nobody when they are done. */
@@ -471,10 +434,7 @@ export class Task implements Stamp {
   }
 
   store(spec: StoreSpec): StateStore {
-    assert(!this.#stores.has(spec.name), `store "${spec.name}" is opened once a task`);
-    const store = new StateStore(this.#options.storage, this.#scope, spec, this.partition);
-    this.#stores.set(spec.name, store);
-    return store;
+    return this.state.open(spec);
   }
 
   output(topic: TopicDefinition, clock: { readonly safe: number }): TopicOutput {
@@ -600,7 +560,12 @@ export class Task implements Stamp {
       view.timestamp = given instanceof Date ? given.getTime() : given;
     }
     const timestamp = view.timestamp;
-    if (!this.#isUsable(topic, timestamp)) return;
+    // Nearly all are usable; only the others need the wall clock's exact word.
+    const isUsual = timestamp >= 0 && timestamp <= this.#steppedAt && Number.isSafeInteger(timestamp);
+    if (!isUsual && !isUsable(topic, timestamp, this.#runtime.now())) {
+      this.skipped("negative timestamp");
+      return;
+    }
     const unit = this.#unit;
     if (unit !== null) unit.clockBefore = { seen: clock.seen, late: this.#lateBefore };
     if (!clock.isCarried) clock.observe(timestamp);
@@ -611,29 +576,6 @@ export class Task implements Stamp {
       this.clock.late = unit.judgedClock;
     }
     input.next(this.handOut(value), view);
-  }
-
-  /** Whether the timestamp may move event time; false for one that is dropped. Throws for one that is refused. */
-  #isUsable(topic: TopicDefinition, timestamp: number): boolean {
-    // Nearly all are; only the others need the wall clock's exact word.
-    if (timestamp >= 0 && timestamp <= this.#steppedAt && Number.isSafeInteger(timestamp)) return true;
-    const verdict = judgeTimestamp(timestamp, this.#runtime.now(), { takesNegative: topic.negativeTimestamps, aheadMaxMs: AHEAD_MAX_MS });
-    switch (verdict) {
-      case "usable":
-        return true;
-      case "negative":
-        this.skipped("negative timestamp");
-        return false;
-      case "unusable":
-        throw new DecodeError("TIMESTAMP_INVALID", `Cannot use the timestamp of a record of "${topic.name}": it is ${timestamp}, wanted whole milliseconds`);
-      case "ahead":
-        throw new DecodeError(
-          "TIMESTAMP_INVALID",
-          `Cannot use the timestamp of a record of "${topic.name}": it is ${timestamp}, more than a day ahead of the wall clock`,
-        );
-      default:
-        return unreachable(verdict);
-    }
   }
 
   #begin(entrance: Entrance): void {
@@ -757,31 +699,13 @@ export class Task implements Stamp {
     const unit = entrance.capture(this.#runtime.now());
     this.#units.add(unit);
     entrance.hold(unit);
-    if (isInput(entrance)) this.#observeUndecoded(entrance);
-    unit.judgedClock = this.clock.late;
-  }
-
-  /** Moves the clock by a record that is not run yet, so that lateness stays what it would be in turn, where its timestamp can be told. */
-  #observeUndecoded({ topic, clock, cursor, partition }: Input): void {
-    let timestamp: number = cursor.timestamp;
-    if (topic.timestamp !== null) {
-      try {
-        const bytes = cursor.valueBytes();
-        const value = bytes === null ? undefined : topic.value.decode(bytes);
-        if (isThenable(value)) {
-          value.then(undefined, () => {});
-          return;
-        }
-        const view = new RecordView(topic.name, partition, topic.key.decode).at(cursor);
-        const given = value === undefined ? timestamp : topic.timestamp(value, view);
-        timestamp = given instanceof Date ? given.getTime() : given;
-      } catch {
-        return; // It fails again in its turn, and then by its policy.
-      }
+    // It moves the clock though it is not run yet: lateness stays what it would be in turn.
+    const timestamp = isInput(entrance) ? timestampAhead(entrance, this.#runtime.now()) : null;
+    if (isInput(entrance) && timestamp !== null) {
+      if (!entrance.clock.isCarried) entrance.clock.observe(timestamp);
+      this.#inputs.updateClock();
     }
-    if (judgeTimestamp(timestamp, this.#runtime.now(), { takesNegative: topic.negativeTimestamps, aheadMaxMs: AHEAD_MAX_MS }) !== "usable") return;
-    if (!clock.isCarried) clock.observe(timestamp);
-    this.#inputs.updateClock();
+    unit.judgedClock = this.clock.late;
   }
 
   #takeArrivals(): void {
@@ -836,36 +760,12 @@ export class Task implements Stamp {
       const taken = this.#retries.take(wallClock);
       this.#scope.begin();
       if (taken === null) continue;
-      const { note, retryPosition } = taken;
+      const { note } = taken;
       const entrance = this.#entrances.get(note.entrance)!;
-      const record = Number.isNaN(taken.record.timestamp) ? { ...taken.record, timestamp: this.#earliest(entrance, wallClock) } : taken.record;
-      const unit = new Unit(entrance, record, note.key, this.#chainOf(entrance, record.key, note.key), NaN, NaN, note.arrivedAt);
-      unit.attempts = note.attempts;
-      unit.retryPosition = retryPosition;
-      unit.replay = note.replay;
-      if (note.replay !== null) unit.budgetFrom = wallClock;
+      const unit = unitOutOfTurn(taken, entrance, entrance instanceof StepInput ? this.#operators.clockInto(entrance) : this.clock, wallClock);
       this.#units.add(unit);
       this.#units.wait(unit, now + Math.max(0, note.dueAt - wallClock));
       if (note.replay !== null) this.#outcomes.replayed(note.replay);
-    }
-  }
-
-  /** The earliest event time that is not late at an entrance. */
-  #earliest(entrance: Entrance, now: number): number {
-    const { late } = entrance instanceof StepInput ? this.#operators.clockInto(entrance) : this.clock;
-    return Number.isFinite(late) ? late : now;
-  }
-
-  /** What keeps a record that comes back in turn with others of its key. */
-  #chainOf(entrance: Entrance, key: Uint8Array | null, stepKey: unknown): string | null {
-    try {
-      if (entrance instanceof StepInput) return stepKey === null ? null : anyKeys.toId(stepKey);
-      if (key === null) return null;
-      if (!isInput(entrance)) return decodeText(key);
-      const { key: keys } = entrance.topic;
-      return keys.toId(keys.decode === null ? decodeText(key) : keys.decode(key));
-    } catch {
-      return null; // Nothing can be of the same key as bytes that are none.
     }
   }
 

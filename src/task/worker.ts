@@ -617,7 +617,7 @@ export class Worker {
 
   #uncommittedBytes(): number {
     let bytes = this.#outputs.sizeBytes;
-    for (const task of this.#tasks) bytes += task.dirtyCount * DIRTY_ENTRY_BYTES;
+    for (const task of this.#tasks) bytes += task.state.dirtyCount * DIRTY_ENTRY_BYTES;
     return bytes;
   }
 
@@ -649,7 +649,9 @@ export class Worker {
       const receipt = this.#log.commit(unit, (changelogPositions) => {
         if (this.#database === null) flushAll(tasks);
         else if (!this.#hasChangelogs) this.#storage.transaction(() => flushAll(tasks));
-        else if (changelog.length > 0 && this.#epoch === epoch) this.#storage.transaction(() => tasks.forEach((task) => task.applyState(changelogPositions)));
+        else if (changelog.length > 0 && this.#epoch === epoch) {
+          this.#storage.transaction(() => tasks.forEach((task) => task.state.apply(changelogPositions, this.#runtime.now())));
+        }
       });
       if (isThenable(receipt)) {
         receipt.then((done) => this.#ended(epoch, () => this.#committed(done, tasks)), (error) => this.#ended(epoch, () => this.#commitFailed(error)));
@@ -668,7 +670,7 @@ export class Worker {
     const positions: CommittedPosition[] = [];
     const changelog: OutputBatch[] = [];
     for (const task of tasks) {
-      const state = this.#hasChangelogs ? task.sayState() : [];
+      const state = this.#hasChangelogs ? task.state.say(this.#runtime.now()) : [];
       changelog.push(...state);
       const moved = task.positions();
       positions.push(...(moved.length === 0 && state.length > 0 ? [task.anchor] : moved));
@@ -720,12 +722,12 @@ export class Worker {
   #keepCacheBounded(): void {
     const limit = this.#options.cacheBytes ?? 67_108_864;
     let bytes = 0;
-    for (const task of this.#tasks) bytes += task.cachedBytes;
+    for (const task of this.#tasks) bytes += task.state.cachedBytes;
     if (bytes <= limit) return;
-    for (const task of this.#tasks) task.evict(16);
+    for (const task of this.#tasks) task.state.evict(16);
     bytes = 0;
-    for (const task of this.#tasks) bytes += task.cachedBytes;
-    if (bytes > limit) { for (const task of this.#tasks) task.evict(0); }
+    for (const task of this.#tasks) bytes += task.state.cachedBytes;
+    if (bytes > limit) { for (const task of this.#tasks) task.state.evict(0); }
   }
 
   #commitFailed(error: unknown): void {
@@ -854,7 +856,7 @@ function hasChangelogs({ log: { capabilities }, hasChangelogs }: WorkerOptions):
 }
 
 function flushAll(tasks: readonly Task[]): void {
-  for (const task of tasks) task.flush();
+  for (const task of tasks) task.state.flush();
 }
 
 /** The log cannot be asked for now; it may be later. */
