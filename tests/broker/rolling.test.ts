@@ -121,6 +121,7 @@ brokerTest("F31 F12 a version with more steps rolls in beside the one before, an
   await roll.write(2_000);
   const left = await roll.consumed();
   await roll.stop(back);
+  const told = back.program.stderr();
 
   // In the place of the one before, under its id.
   const instead = await roll.start("more", 0);
@@ -130,6 +131,7 @@ brokerTest("F31 F12 a version with more steps rolls in beside the one before, an
   const ended = await roll.stop(instead);
 
   expect({ beside, alone, again }).toEqual({ beside: [2, 2], alone: [4], again: [2, 2] });
+  expect(told).toContain(`Store \\"${roll.name}-in-tumbling-3600000\\" is kept, though no step has it any more`);
   expect({ left, leftInstead, wrong }).toEqual({ left: null, leftInstead: null, wrong: [] });
   expect([stopped, ended]).toEqual([0, 0]);
 }, TEST_MS);

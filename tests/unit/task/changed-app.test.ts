@@ -157,6 +157,28 @@ for (const [where, make] of places) {
       for (const topic of ["counts", "other-counts"]) expect(await said(place, topic, version(together))).toEqual([1, 2, 3]);
     });
 
+    test("a source that is read together with another, and a version raised at once: the state goes along, migrated once", async () => {
+      const place = make();
+      const both: Version = (topics) => {
+        hourly(topics);
+        others(topics);
+      };
+      const together: Version = ({ app, input, other }) => {
+        others({ app, input, other });
+        app.stream(input).merge(other).forEach(() => {});
+        app.stream(input).groupByKey().window(tumbling("1h"), { emit: "update" }).aggregate({ n: count() }, {
+          version: 2,
+          migrate: ({ n }) => ({ n: 10 * Number(n) }),
+        })
+          .map(({ value }) => value.n).to("counts");
+      };
+      await round(place, version(both));
+      for (let times = 0; times < 3; times++) await round(place, version(together), true);
+
+      expect(await said(place, "counts", version(together))).toEqual([1, 11, 12, 13]);
+      expect(await said(place, "other-counts", version(together))).toEqual([1, 2, 3, 4]);
+    });
+
     test("a step taken away: the others go on, what it kept is kept and told of, and it goes on when it is put back", async () => {
       const place = make();
       const two: Version = (topics) => {
