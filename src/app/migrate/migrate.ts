@@ -4,6 +4,7 @@
  * In this order, so that whoever is cut off at any point runs it again: topics; word in the new log that a move was begun; the mark in the old one; records; state; in one commit the positions and
  * word that the move has ended; then the mark says so, too. From the mark to that commit the app starts on neither log. The old one keeps all it had.
  */
+import { assert } from "../../base/assert.ts";
 import { toHex } from "../../base/bytes.ts";
 import { DefinitionError, FencedError } from "../../base/errors.ts";
 import { EmbeddedContents } from "../../log/embedded-contents.ts";
@@ -151,7 +152,7 @@ class Move {
       await this.#end(membership, inputs);
     } finally {
       // Its session ends by itself; what went wrong before counts more.
-      await membership.leave().catch(() => {});
+      await membership?.leave().catch(() => {});
     }
   }
 
@@ -167,8 +168,9 @@ class Move {
     return topics.flatMap((topic) => Array.from({ length: this.#log.partitionsOf(topic)! }, (_, partition) => ({ topic, partition })));
   }
 
-  /** As the only member of the app's group: nobody else works there while it is moved. */
-  async #join(inputs: readonly TopicPartition[]): Promise<Membership> {
+  /** As the only member of the app's group: nobody else works there while it is moved. null: the app reads nothing, so that there is no such group. */
+  async #join(inputs: readonly TopicPartition[]): Promise<Membership | null> {
+    if (inputs.length === 0) return null;
     const disturbed = (): void => void (this.#isDisturbed = true);
     const topics = [...new Set(inputs.map(({ topic }) => topic))];
     const membership = await this.#log.join(this.#app, topics, { assigned: () => {}, revoked: disturbed, lost: disturbed });
@@ -182,8 +184,7 @@ class Move {
     const { partitions } = this.#survey;
     const bases = this.#note?.id === this.#mark.id ? this.#note.bases : await this.#basesIn(topology, inputs);
     if (this.#note?.id !== this.#mark.id) {
-      const note: MoveNote = { version: 1, id: this.#mark.id, phase: "begun", at: this.#mark.beganAt, bases };
-      await this.#log.append([{ topic: moveTopic(this.#app).name, partition: 0, records: [{ key: null, value: encodeNote(note), timestamp: note.at }] }]);
+      await this.#say({ version: 1, id: this.#mark.id, phase: "begun", at: this.#mark.beganAt, bases });
     }
     for (const { topic, partition, positions } of partitions) positions.base = bases[topic]![partition]!;
     // What lies on this disk of an app of this name that ran on such a log before is not what will be in the changelogs.
@@ -213,7 +214,7 @@ class Move {
     topology: Topology,
     positions: MovedPositions,
     ingestTopics: ReturnType<typeof withIngestTopics>["topics"],
-    membership: Membership,
+    membership: Membership | null,
   ): Promise<void> {
     const { source, runtime } = this.#options;
     const store = new StateStorage(source.database!);
@@ -234,7 +235,7 @@ class Move {
   }
 
   /** Every input gets a position: where there was none, that of the first record, which is where its task would begin. */
-  async #end(membership: Membership, inputs: readonly TopicPartition[]): Promise<void> {
+  async #end(membership: Membership | null, inputs: readonly TopicPartition[]): Promise<void> {
     const moved = new Map(this.#survey.partitions.map((partition) => [placeOf(partition), partition]));
     const starts = new Map((await this.#log.describe([...new Set(inputs.map(({ topic }) => topic))])).map((info) => [placeOf(info), info.start]));
     const positions: CommittedPosition[] = inputs.map(({ topic, partition }) => {
@@ -242,17 +243,23 @@ class Move {
       const position = of === undefined ? starts.get(placeOf({ topic, partition }))! : of.positions.next(of.committed ?? of.from);
       return { topic, partition, position };
     });
+    const note: MoveNote = { version: 1, id: this.#mark.id, phase: "ended", at: this.#options.runtime.now(), bases: {} };
+    if (membership === null) return await this.#say(note);
     const encoder = new BatchEncoder();
-    const at = this.#options.runtime.now();
-    encoder.append(at, null, encodeNote({ version: 1, id: this.#mark.id, phase: "ended", at, bases: {} }), null);
+    encoder.append(note.at, null, encodeNote(note), null);
     await this.#commit({ membership, positions, outputs: [{ topic: moveTopic(this.#app).name, partition: 0, encoder }], changelog: [] });
   }
 
-  async #commit(unit: CommitUnit): Promise<void> {
+  async #say(note: MoveNote): Promise<void> {
+    await this.#log.append([{ topic: moveTopic(this.#app).name, partition: 0, records: [{ key: null, value: encodeNote(note), timestamp: note.at }] }]);
+  }
+
+  async #commit({ membership, ...unit }: Omit<CommitUnit, "membership"> & { readonly membership: Membership | null }): Promise<void> {
+    assert(membership !== null, "an app that has state reads something");
     if (this.#isDisturbed) {
       throw new FencedError(`Cannot go on moving "${this.#app}": another process has come into its group on ${this.#log.name}: stop it, then run this again`);
     }
-    await (await this.#log.commit(unit, () => {})).durable;
+    await (await this.#log.commit({ ...unit, membership }, () => {})).durable;
   }
 
   #counter(what: MoveProgress["what"], total: number): (more: number) => void {

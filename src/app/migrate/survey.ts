@@ -7,7 +7,7 @@ import type { TopicPartition } from "../../record/record.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import type { Database } from "../../sqlite/database.ts";
 import { StateStorage, type StoredSpace } from "../../state/storage.ts";
-import { clockStore, formerNames } from "../../task/pending.ts";
+import { clockStore, formerNames, pendingStore, unpackPending } from "../../task/pending.ts";
 import type { SubTopology, Topology } from "../../topology/topology.ts";
 import { PositionMap } from "./position-map.ts";
 
@@ -43,6 +43,7 @@ export interface Survey {
 }
 
 const CHUNK_BYTES = 4_194_304;
+const PAGE_ROWS = 1_024;
 
 /** Looks at everything. Throws `LOG_POSITION_OUT_OF_RANGE` where the app stands at records that were deleted, `STORE_INCOMPATIBLE` where it was changed and has not run since. */
 export async function surveyOf(log: Log, database: Database, topology: Topology, runtime: Runtime): Promise<Survey> {
@@ -108,15 +109,19 @@ function surveyState(storage: StateStorage, { subTopologies }: Topology, log: Lo
       tasks.set(`${sub.name}/${partition}`, own);
     }
   }
-  checkAdopted(spaces, subTopologies);
+  checkAdopted(storage, spaces, subTopologies);
   return { tasks, left: [...left] };
 }
 
 /** Steps that were parted or joined otherwise take over what is pending when they start, and only then is it theirs. */
-function checkAdopted(spaces: readonly SurveyedSpace[], subTopologies: readonly SubTopology[]): void {
+function checkAdopted(storage: StateStorage, spaces: readonly SurveyedSpace[], subTopologies: readonly SubTopology[]): void {
   const current = subTopologies.map(({ name }) => name), read = subTopologies.flatMap((sub) => sub.reads.map(({ name }) => name));
-  const former = new Set(formerNames(spaces.map(({ store }) => store), read, current).map((name) => clockStore(name).name));
-  const found = spaces.find(({ store, rows }) => former.has(store) && rows > 0);
+  const entrances = new Set([...read, ...subTopologies.flatMap(({ nodes }) => nodes.flatMap(({ name }) => [`step:${name}`, `into:${name}`]))]);
+  const former = formerNames(spaces.map(({ store }) => store), read, current);
+  const clocks = new Set(former.map((name) => clockStore(name).name)), pending = new Set(former.map((name) => pendingStore(name).name));
+  const isPending = (space: SurveyedSpace): boolean =>
+    [...storage.pages(space.id, PAGE_ROWS)].some((page) => page.some(({ value }) => entrances.has(unpackPending(value).entrance)));
+  const found = spaces.find((space) => space.rows > 0 && (clocks.has(space.store) || (pending.has(space.store) && isPending(space))));
   if (found === undefined) return;
   throw new StoreError(
     "STORE_INCOMPATIBLE",

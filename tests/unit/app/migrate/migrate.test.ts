@@ -296,6 +296,50 @@ describe("MG03 a move is refused", () => {
   }, TIMEOUT_MS);
 });
 
+describe("MG03 a move", () => {
+  test("of an app that reads nothing brings its records", async () => {
+    const app = createApp("writer"), runtime = runtimeOf(), driver = embedded({ disk: memoryDisk() });
+    app.topic("notes");
+    const stand = await open(app, { runtime, driver });
+    await stand.append("notes", [{ key: "a" }, { key: "b" }]);
+    await stand.engine.stop(0);
+    const log = new SharedLog(runtime);
+    await move({ bank: { app }, runtime, driver }, sharedDriver(log));
+    expect((await recordsIn(log, "notes")).map(({ key }) => key)).toEqual(["a", "b"]);
+    expect(await refusal(app, runtime, sharedDriver(log))).toBeNull();
+  }, TIMEOUT_MS);
+
+  test("waits until steps that are connected otherwise have taken over what was pending", async () => {
+    const runtime = runtimeOf(), driver = embedded({ disk: memoryDisk() });
+    const appOf = (isMerged: boolean): App => {
+      const app = createApp("merging");
+      const options = { value: json<string>(), retention: "infinity", errors: { retry: { attempts: 9, backOff: "1h" } } } as const;
+      const left = app.stream(app.topic("left", options)), right = app.stream(app.topic("right", options));
+      const fail = async (): Promise<string> => {
+        await Promise.resolve();
+        throw new Error("not now");
+      };
+      left.map(fail).to("a");
+      right.map(fail).to("b");
+      (isMerged ? left.merge(right) : left).to("c");
+      return app;
+    };
+    const before = appOf(false);
+    const stand = await open(before, { runtime, driver });
+    await stand.append("left", [{ key: "a", value: '"x"' }]);
+    await stand.drain();
+    await stand.engine.stop(0);
+    internalsOf(before).attach(null);
+    const app = appOf(true), target = sharedDriver(new SharedLog(runtime));
+    await expect(move({ bank: { app }, runtime, driver }, target)).rejects.toThrow("is still as it was then");
+    const again = await open(app, { runtime, driver });
+    await again.drain();
+    await again.engine.stop(0);
+    internalsOf(app).attach(null);
+    expect((await move({ bank: { app }, runtime, driver }, target)).left).toEqual([]);
+  }, TIMEOUT_MS);
+});
+
 describe("MG04 positions", () => {
   test("that letters name are those of the records where these lie now", async () => {
     const app = await stopped(HALF);
