@@ -36,5 +36,7 @@ function walk(path: string): readonly string[] {
     if (code === "ENOENT") return [];
     throw cause;
   }
-  return entries.filter(({ name }) => !LEFT_OUT.has(name)).flatMap((entry) => (entry.isDirectory() ? walk(`${path}/${entry.name}`) : [`${path}/${entry.name}`]));
+  return entries.filter(({ name }) => !LEFT_OUT.has(name)).flatMap((
+    entry,
+  ) => (entry.isDirectory() ? walk(`${path}/${entry.name}`) : [`${path}/${entry.name}`]));
 }
