@@ -124,38 +124,16 @@ const word = (offset: number): Bytes => [...get(0), ...loadI64(offset)];
 const primes = [PRIME_A, PRIME_B, PRIME_C, PRIME_D] as const;
 const A = 3, B = 4, C = 5, D = 6, STOP = 7, SEED = 8;
 const hash = define(null, [I32, I32, I32], [I64], [
-  get(2),
-  i64ExtendI32U,
-  i64(1n),
-  i64Add,
-  i64(PRIME_B),
-  i64Mul,
-  set(SEED),
+  get(2), i64ExtendI32U, i64(1n), i64Add, i64(PRIME_B), i64Mul, set(SEED),
   ...[A, B, C, D].map((lane, at) => [...get(SEED), ...i64(primes[at]!), i64Add, ...set(lane)]),
-  get(0),
-  get(1),
-  i32Add,
-  i32(32),
-  i32Sub,
-  set(STOP),
+  get(0), get(1), i32Add, i32(32), i32Sub, set(STOP),
   loop,
   ...[A, B, C, D].map((lane, at) => mix(lane, word(8 * at), primes[at]!)),
-  get(0),
-  i32(32),
-  i32Add,
-  set(0),
-  get(0),
-  get(STOP),
-  i32LtU,
-  again,
-  end,
+  get(0), i32(32), i32Add, set(0),
+  get(0), get(STOP), i32LtU, again, end,
   ...[A, B, C].map((lane, at) => mix(lane, word(8 * at), primes[at]!)),
   ...[A, B, C, D].map((lane) => mix(SEED, get(lane), PRIME_A)),
-  get(SEED),
-  get(SEED),
-  i64(32n),
-  i64ShrU,
-  i64Xor,
+  get(SEED), get(SEED), i64(32n), i64ShrU, i64Xor,
 ], [4, I64, 1, I32, 1, I64]);
 define("seal", [I32, I32, I32, I32], [], [get(3), get(0), get(1), get(2), hash, storeI64]);
 define("check", [I32, I32, I32, I32], [I32], [get(3), loadI64(0), get(0), get(1), get(2), hash, i64Eq]);
@@ -167,19 +145,7 @@ define("run", [I32], [I32], [loop, get(0), sqliteStep, set(1), get(1), i32(SQLIT
 define("step", [I32], [I32], [get(0), sqliteStep, set(1), get(1), i32(SQLITE_ROW), i32Eq, ifI32, get(1), otherwise, get(0), get(1), finish, end], [1, I32]);
 const isWhole: Bytes = [...get(2), ...get(2), f64Trunc, f64Eq, ...get(2), f64Abs, ...f64(TWO_53), f64Le, i32And];
 define("bindNumber", [I32, I32, F64], [I32], [
-  isWhole,
-  ifI32,
-  get(0),
-  get(1),
-  get(2),
-  i64TruncF64,
-  sqliteBindInt64,
-  otherwise,
-  get(0),
-  get(1),
-  get(2),
-  sqliteBindDouble,
-  end,
+  isWhole, ifI32, get(0), get(1), get(2), i64TruncF64, sqliteBindInt64, otherwise, get(0), get(1), get(2), sqliteBindDouble, end,
 ]);
 for (const [name, column] of [["columnBlob", sqliteColumnBlob], ["columnText", sqliteColumnText]] as const) {
   define(name, [I32, I32, I32], [I32], [get(0), get(1), column, set(3), get(2), get(0), get(1), sqliteColumnBytes, storeI32, get(3)], [1, I32]);
@@ -206,7 +172,5 @@ const bytes = assemble();
 if (!WebAssembly.validate(bytes)) throw new Error("The assembled module is not valid WebAssembly");
 if (process.argv.includes("--check")) {
   const stored = readFileSync(target);
-  if (stored.length !== bytes.length || stored.some((byte, at) => byte !== bytes[at])) {
-    throw new Error("src/sqlite/vfs.wasm differs: run node scripts/build-vfs-shim.ts");
-  }
+  if (stored.length !== bytes.length || stored.some((byte, at) => byte !== bytes[at])) throw new Error("src/sqlite/vfs.wasm differs: run node scripts/build-vfs-shim.ts");
 } else writeFileSync(target, bytes);

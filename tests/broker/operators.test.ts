@@ -22,10 +22,7 @@ brokerTest("letters of two workers are repaired and replayed, their partitions a
   const directory = tempDirectory();
   const env = { MILLRACE_FIXTURE_NAME: name, MILLRACE_FIXTURE_BROKERS: bootstrap, USER: "ann" };
 
-  const millrace = async (
-    words: string,
-    ...args: readonly string[]
-  ): Promise<{ readonly code: number | null; readonly out: readonly string[]; readonly error: string }> => {
+  const millrace = async (words: string, ...args: readonly string[]): Promise<{ readonly code: number | null; readonly out: readonly string[]; readonly error: string }> => {
     const program = spawnProgram("self", command, [...words.split(" "), fixture, ...args, "--dir", directory.path], { env });
     const out: string[] = [];
     for await (const line of program.lines()) out.push(line);
@@ -58,11 +55,7 @@ brokerTest("letters of two workers are repaired and replayed, their partitions a
   };
   const send = async (url: string, from: number, to: number): Promise<void> => {
     const posts = Array.from({ length: to - from }, (_, i) => {
-      return fetch(`${url}/hooks/orders`, {
-        method: "POST",
-        headers: { "content-type": "application/json" },
-        body: JSON.stringify({ id: `o${from + i}`, price: String(i) }),
-      });
+      return fetch(`${url}/hooks/orders`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ id: `o${from + i}`, price: String(i) }) });
     });
     expect(new Set((await Promise.all(posts)).map(({ status }) => status))).toEqual(new Set([202]));
   };

@@ -39,22 +39,14 @@ test("state, clocks and pending records lie in the database as they did before; 
     least: min((value) => new Date(value.v)),
     all: collect(),
   }).to("out");
-  app.stream(input).groupBy((value) => ({ odd: value.v % 2 === 1 }), { name: "oddness" }).window(tumbling("1m"), { name: "by oddness" }).reduce((left, right) =>
-    left.v > right.v ? left : right
-  );
+  app.stream(input).groupBy((value) => ({ odd: value.v % 2 === 1 }), { name: "oddness" }).window(tumbling("1m"), { name: "by oddness" }).reduce((left, right) => left.v > right.v ? left : right);
   app.stream(input).map((value) => {
     if (value.v === 7) throw retryLater("1h");
     if (value.v === 8) throw new DOMException("no more", "AbortError");
   });
   const stand = await open(app, { runtime: runtimeOf(), driver: embedded({ disk: memoryDisk() }) });
 
-  for (
-    const [k, n, at] of [["a", 1, 1_000], ["a", 2, 2_000], ["Ω\0", 3, 3_000], ["late", 4, 200_000], ["late", 5, 1_000], ["wait", 7, 201_000], [
-      "wait",
-      9,
-      202_000,
-    ], ["dead", 8, 203_000]] as const
-  ) {
+  for (const [k, n, at] of [["a", 1, 1_000], ["a", 2, 2_000], ["Ω\0", 3, 3_000], ["late", 4, 200_000], ["late", 5, 1_000], ["wait", 7, 201_000], ["wait", 9, 202_000], ["dead", 8, 203_000]] as const) {
     await input.send({ k, v: n }, { timestamp: START + at, headers: { mine: "x" } });
   }
   await stand.drain();
@@ -64,12 +56,10 @@ test("state, clocks and pending records lie in the database as they did before; 
   }
 
   expect(stateOf(stand.log.database!)).toEqual([...goldenState]);
-  const letters = ["in-late", "in-dlq"].flatMap((topic) =>
-    recordsOf(stand.log, topic).map(({ key, timestamp, headers }) => {
-      const { "mr-stack": _stack, ...stable } = headers;
-      return { topic, key, timestamp: timestamp - START, headers: stable };
-    })
-  );
+  const letters = ["in-late", "in-dlq"].flatMap((topic) => recordsOf(stand.log, topic).map(({ key, timestamp, headers }) => {
+    const { "mr-stack": _stack, ...stable } = headers;
+    return { topic, key, timestamp: timestamp - START, headers: stable };
+  }));
   expect(letters).toEqual([...goldenLetters]);
   await stand.crash();
 });

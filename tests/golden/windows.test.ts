@@ -23,12 +23,11 @@ function orders(): Order[] {
   return Array.from({ length: ORDERS }, (_, i) => ({ customer: `c${i % 7}`, coins: (i * i) % 31, at: START + i * 1_000 + (i * 7_919) % 60_000 - 30_000 }));
 }
 
-const courses:
-  readonly (readonly [name: string, partitions: number, driver: () => LogDriver, worker: Readonly<Record<string, number>>, restartsEvery: number])[] = [
-    ["one partition, in memory", 1, memory, {}, Infinity],
-    ["three partitions, embedded, many commits", 3, () => embedded({ disk: memoryDisk() }), { commitRecords: 7, stepRecords: 3 }, Infinity],
-    ["eight partitions, embedded, no cache, killed again and again", 8, () => embedded({ disk: memoryDisk() }), { commitRecords: 11, cacheBytes: 0 }, 90],
-  ];
+const courses: readonly (readonly [name: string, partitions: number, driver: () => LogDriver, worker: Readonly<Record<string, number>>, restartsEvery: number])[] = [
+  ["one partition, in memory", 1, memory, {}, Infinity],
+  ["three partitions, embedded, many commits", 3, () => embedded({ disk: memoryDisk() }), { commitRecords: 7, stepRecords: 3 }, Infinity],
+  ["eight partitions, embedded, no cache, killed again and again", 8, () => embedded({ disk: memoryDisk() }), { commitRecords: 11, cacheBytes: 0 }, 90],
+];
 
 for (const [name, partitions, driver, worker, restartsEvery] of courses) {
   test(`a day of orders gives the golden rows: ${name}`, async () => {
@@ -36,10 +35,7 @@ for (const [name, partitions, driver, worker, restartsEvery] of courses) {
     const topic = app.topic<string, Order>("orders", { key: (order) => order.customer, timestamp: (order) => order.at, partitions });
     const stream = app.stream(topic);
     stream.groupByKey().window(tumbling("1m", { grace: "10m" })).aggregate({ n: count(), coins: sum((order) => order.coins) }).to("minutes");
-    stream.groupBy((order) => order.coins % 3, { partitions: 2 }).window(hopping("3m", { every: "2m", offset: "30s", grace: "10m" })).aggregate({
-      n: count(),
-      most: max((order) => order.coins),
-    }).to("hops");
+    stream.groupBy((order) => order.coins % 3, { partitions: 2 }).window(hopping("3m", { every: "2m", offset: "30s", grace: "10m" })).aggregate({ n: count(), most: max((order) => order.coins) }).to("hops");
     const stand = await open(app, { driver: driver(), worker });
 
     for (const [index, order] of orders().entries()) {

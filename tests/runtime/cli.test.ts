@@ -45,11 +45,7 @@ describe("millrace run", () => {
       if (line.trim().startsWith("stop")) break;
     }
     const url = /(http:\/\/\S+)\/hooks\/orders/.exec(lines.join("\n"))?.[1] ?? "";
-    const posted = await fetch(`${url}/hooks/orders`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: '{"customer":"ann","total":3}',
-    });
+    const posted = await fetch(`${url}/hooks/orders`, { method: "POST", headers: { "content-type": "application/json" }, body: '{"customer":"ann","total":3}' });
     program.kill("SIGTERM");
     const { code } = await program.exited;
 
@@ -79,14 +75,7 @@ describe("millrace run", () => {
     const { code } = await program.exited;
 
     const started = said.find(({ type }) => type === "started");
-    expect(started).toMatchObject({
-      app: "good",
-      log: "embedded",
-      place: "json/millrace.db",
-      webhooks: ["/hooks/orders"],
-      features: ["customer"],
-      needsToken: false,
-    });
+    expect(started).toMatchObject({ app: "good", log: "embedded", place: "json/millrace.db", webhooks: ["/hooks/orders"], features: ["customer"], needsToken: false });
     expect(String(started?.url)).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
     expect(code).toBe(0);
   });
@@ -196,25 +185,9 @@ describe("main()", () => {
     const text = out.join("\n");
 
     expect(code).toBe(0);
-    for (
-      const flag of [
-        "--port",
-        "--host",
-        "--token-env",
-        "--dir",
-        "--workers",
-        "--supervise/--no-supervise",
-        "--stuck-after",
-        "--stop-within",
-        "--json",
-        "--quiet",
-        "--debug",
-      ]
-    ) {
+    for (const flag of ["--port", "--host", "--token-env", "--dir", "--workers", "--supervise/--no-supervise", "--stuck-after", "--stop-within", "--json", "--quiet", "--debug"]) {
       expect(text).toContain(flag);
     }
-    for (const fact of ["worker-<i>", "port + i", "[default = 30s]", "[default = 20s]", "0 stopped by a signal", "2 a definition", "130 interrupted twice"]) {
-      expect(text).toContain(fact);
-    }
+    for (const fact of ["worker-<i>", "port + i", "[default = 30s]", "[default = 20s]", "0 stopped by a signal", "2 a definition", "130 interrupted twice"]) expect(text).toContain(fact);
   });
 });

@@ -10,15 +10,7 @@ const millrace = (...args: readonly string[]) => millraceIn(temp.path, ...args);
 const shop = (directory: string, ...args: readonly string[]) => shopIn(temp.path, directory, ...args);
 
 interface Status {
-  readonly workers: readonly {
-    readonly partitions: readonly {
-      readonly topic: string;
-      readonly status: string;
-      readonly position: number | null;
-      readonly lag: number;
-      readonly paused: unknown;
-    }[];
-  }[];
+  readonly workers: readonly { readonly partitions: readonly { readonly topic: string; readonly status: string; readonly position: number | null; readonly lag: number; readonly paused: unknown }[] }[];
 }
 
 async function partition(topic: string, directory: string): Promise<unknown> {
@@ -35,12 +27,7 @@ describe("millrace pause, skip, seek, resume", () => {
     const paused = await millrace("pause", app, "orders", "--dir", "held", "--reason", "bad deploy");
     await send(first.url, [order("o1"), order("o2"), order("o3")]);
     expect([paused.code, paused.out]).toEqual([0, ["orders/0 is paused"]]);
-    expect(await partition("orders", "held")).toEqual({
-      status: "paused",
-      position: null,
-      lag: 3,
-      paused: { since: expect.any(Number), by: "ann", reason: "bad deploy" },
-    });
+    expect(await partition("orders", "held")).toEqual({ status: "paused", position: null, lag: 3, paused: { since: expect.any(Number), by: "ann", reason: "bad deploy" } });
     first.program.kill("SIGTERM");
     await first.program.exited;
 
@@ -55,12 +42,7 @@ describe("millrace pause, skip, seek, resume", () => {
     const back = await millrace("seek", app, "orders/0", "--to", "start", "--dir", "held");
     expect(back.out).toEqual(["orders/0 goes on at position 0"]);
     expect(await until(() => total(url, "o2"), (found) => found === 5)).toBe(5);
-    expect(await until(() => partition("orders", "held"), (now) => (now as { readonly lag: number }).lag === 0)).toEqual({
-      status: "running",
-      position: 3,
-      lag: 0,
-      paused: null,
-    });
+    expect(await until(() => partition("orders", "held"), (now) => (now as { readonly lag: number }).lag === 0)).toEqual({ status: "running", position: 3, lag: 0, paused: null });
 
     const audit = await millrace("audit", app, "--dir", "held");
     expect(audit.out.slice(1).map((line) => line.replace(/^\S+ +/, ""))).toEqual([
@@ -86,10 +68,7 @@ describe("millrace pause, skip, seek, resume", () => {
     const { program, url } = await shop("off");
     await send(url, [order("o2", "text")]);
     expect([status.code, status.out[0]]).toEqual([1, "off/millrace.db: stopped: no process of the app runs"]);
-    expect(paused.out).toEqual([
-      "orders/0 will be paused",
-      "No process of the app was found: it is ordered in the log at off/millrace.db, and done when the app runs",
-    ]);
+    expect(paused.out).toEqual(["orders/0 will be paused", "No process of the app was found: it is ordered in the log at off/millrace.db, and done when the app runs"]);
     expect([unknown.code, unknown.error]).toEqual([2, expect.stringContaining('Cannot pause "ordres": app "shop" reads')]);
     expect(await partition("orders", "off")).toMatchObject({ status: "paused", position: 1, lag: 1 });
     expect(await openLetters(url)).toBe(0);

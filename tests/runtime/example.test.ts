@@ -81,19 +81,12 @@ test("makeDelivery() moves all times of a payload by as much, and signs what it 
 
   expect(momentOf(push.payload)).toBe(Date.UTC(2019, 4, 15, 15, 20, 57));
   expect(delivery.happenedAt).toBe(Date.UTC(2030, 0, 2));
-  expect(headers).toMatchObject({
-    "x-github-event": "push",
-    "x-github-delivery": "an-id",
-    "x-hub-signature-256": expect.stringMatching(/^sha256=[0-9a-f]{64}$/),
-  });
+  expect(headers).toMatchObject({ "x-github-event": "push", "x-github-delivery": "an-id", "x-hub-signature-256": expect.stringMatching(/^sha256=[0-9a-f]{64}$/) });
 });
 
 test("the README's program runs as it stands", async () => {
   const [code] = blocksOf("README.md");
-  const { program, url } = await start(
-    write("readme.ts", code!.replace('secret: env("PAYMENTS_SECRET")', 'secret: "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0LCBsb25nIGVub3VnaA=="')),
-    "readme",
-  );
+  const { program, url } = await start(write("readme.ts", code!.replace('secret: env("PAYMENTS_SECRET")', 'secret: "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0LCBsb25nIGVub3VnaA=="')), "readme");
   const [status] = await post(`${url}/hooks/payments`, {});
   program.kill("SIGTERM");
   const { code: exitCode } = await program.exited;

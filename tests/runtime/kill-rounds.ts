@@ -76,11 +76,7 @@ export async function killRounds({ runtime, directory, rounds, seed, senders = 1
     while (!isOver()) {
       const hit = nextHit();
       try {
-        const response = await fetch(`${url}/hits`, {
-          method: "POST",
-          headers: { "content-type": "application/json", "x-id": hit.id },
-          body: JSON.stringify(hit),
-        });
+        const response = await fetch(`${url}/hits`, { method: "POST", headers: { "content-type": "application/json", "x-id": hit.id }, body: JSON.stringify(hit) });
         const answer = await response.json() as { readonly status?: unknown };
         if (response.status === 503) open.push(hit);
         else if (response.status !== 202) throw new TypeError(`answered ${response.status} ${JSON.stringify(answer)}`);

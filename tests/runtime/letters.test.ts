@@ -2,7 +2,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { tempDirectory } from "../shim/temp.ts";
-import { millrace as millraceIn, openLetters, type Order, send, shop as shopIn, shopModule as app, total, until } from "./operators.ts";
+import { millrace as millraceIn, type Order, openLetters, send, shop as shopIn, shopModule as app, total, until } from "./operators.ts";
 
 const temp = tempDirectory();
 afterAll(() => temp.remove());
@@ -11,20 +11,14 @@ const millrace = (...args: readonly string[]) => millraceIn(temp.path, ...args);
 const shop = (directory: string, ...args: readonly string[]) => shopIn(temp.path, directory, ...args);
 
 /** The first sixty have prices that are text, the others no customer. */
-const badOrders = Array.from(
-  { length: 100 },
-  (_, i): Order => (i < 60 ? { id: `o${i}`, customer: "ann", price: String(i) } : { id: `o${i}`, customer: "", price: i }),
-);
+const badOrders = Array.from({ length: 100 }, (_, i): Order => (i < 60 ? { id: `o${i}`, customer: "ann", price: String(i) } : { id: `o${i}`, customer: "", price: i }));
 
 describe("millrace dlq", () => {
   test("100 dead letters of two fingerprints are found, understood, repaired and replayed with four commands", async () => {
     const { program, url } = await shop("four");
     await send(url, badOrders);
     expect(await until(() => openLetters(url), (open) => open === 100)).toBe(100);
-    writeFileSync(
-      `${temp.path}/fix.mjs`,
-      'export default (order, { error }) => error.name === "TypeError" ? { ...order, price: Number(order.price) } : { ...order, customer: "unknown" };\n',
-    );
+    writeFileSync(`${temp.path}/fix.mjs`, 'export default (order, { error }) => error.name === "TypeError" ? { ...order, price: Number(order.price) } : { ...order, customer: "unknown" };\n');
 
     const listed = await millrace("dlq", "list", app, "orders", "--dir", "four");
     const shown = await millrace("dlq", "show", app, "orders", "99", "--dir", "four");

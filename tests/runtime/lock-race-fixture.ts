@@ -14,7 +14,7 @@ const proof = `${directory}/held`;
 runtime.print("ready");
 await new Promise<void>((resolve) => process.stdin.once("data", () => resolve()));
 
-for (let taken = 0; taken < Number(rounds);) {
+for (let taken = 0; taken < Number(rounds); ) {
   let lock;
   try {
     lock = disk.lock("store.lock");

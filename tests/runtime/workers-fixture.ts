@@ -41,7 +41,7 @@ function isFirstTime(): boolean {
 
 app.stream(orders).forEach((order): void | Promise<void> => {
   if (order.customer === "hang") return new Promise(() => {});
-  if (order.customer === "spin" && isFirstTime()) { for (;;); }
+  if (order.customer === "spin" && isFirstTime()) for (;;);
   if (order.customer === "crash" && isFirstTime()) {
     setTimeout(() => {
       throw new Error("nobody catches this");

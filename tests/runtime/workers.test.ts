@@ -181,9 +181,7 @@ describe("millrace run --workers", () => {
   });
 
   test("lines for people say which worker they are from", async () => {
-    const program = spawnProgram("self", command, ["run", fixture, "--port", "0", "--dir", `${temp.path}/people`, "--workers", "2"], {
-      env: { MILLRACE_FIXTURE_LOG: "shared" },
-    });
+    const program = spawnProgram("self", command, ["run", fixture, "--port", "0", "--dir", `${temp.path}/people`, "--workers", "2"], { env: { MILLRACE_FIXTURE_LOG: "shared" } });
     programs.push(program);
     const lines: string[] = [];
     for await (const line of program.lines()) {

@@ -72,7 +72,7 @@ function add(name: string, body: Body, mode: { readonly isSkipped: boolean }): v
   const scopes = scopesOf(scope);
   const title = [...scopes.flatMap((one) => one.name ?? []), name].join(" > ");
   const isSkipped = mode.isSkipped || scopes.some((one) => one.isSkipped);
-  if (!isSkipped) { for (const one of scopes) one.remaining++; }
+  if (!isSkipped) for (const one of scopes) one.remaining++;
   const register = (): void => {
     if (isSkipped) void nodeTest(title, { skip: true }, () => undefined);
     else void nodeTest(title, () => runInScope(scope, body));
@@ -109,12 +109,14 @@ function adder<Fn extends Body>(addOne: (name: string, body: Body, isSkipped: bo
     skip: (name: string, body: Fn) => addOne(name, body, true),
     skipIf: (condition: unknown) => (name: string, body: Fn) => addOne(name, body, Boolean(condition)),
     if: (condition: unknown) => (name: string, body: Fn) => addOne(name, body, !condition),
-    each: <Row>(rows: readonly Row[]) => (name: string, body: (...row: never) => unknown): void => {
-      rows.forEach((row, index) => {
-        const values: readonly unknown[] = Array.isArray(row) ? row : [row];
-        addOne(titleOf(name, values, index), () => (body as (...row: readonly unknown[]) => unknown)(...values), false);
-      });
-    },
+    each:
+      <Row>(rows: readonly Row[]) =>
+      (name: string, body: (...row: never) => unknown): void => {
+        rows.forEach((row, index) => {
+          const values: readonly unknown[] = Array.isArray(row) ? row : [row];
+          addOne(titleOf(name, values, index), () => (body as (...row: readonly unknown[]) => unknown)(...values), false);
+        });
+      },
   }) as Adder<Fn>;
 }
 

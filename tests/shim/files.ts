@@ -36,7 +36,5 @@ function walk(path: string): readonly string[] {
     if (code === "ENOENT") return [];
     throw cause;
   }
-  return entries.filter(({ name }) => !LEFT_OUT.has(name)).flatMap((
-    entry,
-  ) => (entry.isDirectory() ? walk(`${path}/${entry.name}`) : [`${path}/${entry.name}`]));
+  return entries.filter(({ name }) => !LEFT_OUT.has(name)).flatMap((entry) => (entry.isDirectory() ? walk(`${path}/${entry.name}`) : [`${path}/${entry.name}`]));
 }

@@ -43,29 +43,16 @@ export function selfName(): "node" | "bun" | "deno" {
 }
 
 /** Starts `file` (a path or a file URL) with `args`. */
-export function spawnProgram(
-  runtime: ProgramRuntime,
-  file: string | URL,
-  args: readonly string[] = [],
-  { env = {}, directory, flags = [] }: SpawnOptions = {},
-): Program {
+export function spawnProgram(runtime: ProgramRuntime, file: string | URL, args: readonly string[] = [], { env = {}, directory, flags = [] }: SpawnOptions = {}): Program {
   const name = runtime === "self" ? selfName() : runtime;
   const binary = runtime === "self" ? process.execPath : fileURLToPath(new URL(name, binaries));
   const path = file instanceof URL || file.startsWith("file:") ? fileURLToPath(file) : file;
-  const runtimeArgs = name === "deno"
-    ? ["run", "-A", "--no-check", "--quiet", ...flags]
-    : name === "bun"
-    ? ["run", ...flags]
-    : ["--disable-warning=ExperimentalWarning", ...flags];
+  const runtimeArgs = name === "deno" ? ["run", "-A", "--no-check", "--quiet", ...flags] : name === "bun" ? ["run", ...flags] : ["--disable-warning=ExperimentalWarning", ...flags];
   const environment: Record<string, string | undefined> = { ...process.env, ...env };
   // A child of `node --test` would speak the runner's own protocol instead of text.
   delete environment["NODE_TEST_CONTEXT"];
   for (const [key, value] of Object.entries(environment)) if (value === undefined) delete environment[key];
-  const child = spawn(binary, [...runtimeArgs, path, ...args], {
-    env: environment as NodeJS.ProcessEnv,
-    stdio: ["pipe", "pipe", "pipe"],
-    ...(directory === undefined ? {} : { cwd: directory }),
-  });
+  const child = spawn(binary, [...runtimeArgs, path, ...args], { env: environment as NodeJS.ProcessEnv, stdio: ["pipe", "pipe", "pipe"], ...(directory === undefined ? {} : { cwd: directory }) });
   return watch(child);
 }
 

@@ -17,11 +17,7 @@ function setUp(options: TopicOptions<string, In, In> = {}): { readonly app: App;
 }
 
 /** Sends to the windows and gives `key start n` of what was said, and how many were late. */
-async function counted(
-  options: TopicOptions<string, In, In>,
-  window: Parameters<Stream<string, In>["window"]>[0],
-  ...records: readonly In[]
-): Promise<{ readonly said: string[]; readonly late: number }> {
+async function counted(options: TopicOptions<string, In, In>, window: Parameters<Stream<string, In>["window"]>[0], ...records: readonly In[]): Promise<{ readonly said: string[]; readonly late: number }> {
   const { app, input, stream } = setUp(options);
   const out = stream.window(window).aggregate({ n: count() }).to("out");
   await using test = testApp(app);
@@ -74,12 +70,7 @@ test("9: null keys are skipped by default, counted by their own reason; null val
   await test.sendBytes(input, null, { key: "a", timestamp: 2 });
   await test.send(input, { k: "a", at: 100 });
 
-  expect((await test.read(out)).map(({ value }) => value)).toEqual([{
-    key: "a",
-    start: 0,
-    end: 10,
-    value: { n: 2, total: 5, all: [{ k: "a", v: 5, at: 1 }] },
-  }]);
+  expect((await test.read(out)).map(({ value }) => value)).toEqual([{ key: "a", start: 0, end: 10, value: { n: 2, total: 5, all: [{ k: "a", v: 5, at: 1 }] } }]);
   expect(await test.deadLetters(input)).toEqual([]);
 });
 
@@ -89,9 +80,7 @@ test("10: timestamps that no one can use go by the error policy, negative ones a
   await using test = testApp(app);
   const now = test.now;
 
-  for (const time of [1.5, -1, now + 86_400_001, now + 86_400_000, 0]) {
-    await test.sendBytes(input, new TextEncoder().encode(JSON.stringify({ k: "a", at: time })), { key: "a", timestamp: 1 });
-  }
+  for (const time of [1.5, -1, now + 86_400_001, now + 86_400_000, 0]) await test.sendBytes(input, new TextEncoder().encode(JSON.stringify({ k: "a", at: time })), { key: "a", timestamp: 1 });
 
   expect((await test.read(out)).map(({ value }) => value)).toEqual([now + 86_400_000, 0]);
   expect(await test.deadLetters(input)).toHaveLength(2);

@@ -61,11 +61,7 @@ describe("CH-47 a webhook source", () => {
 
     expect([accepted.status, await accepted.json()]).toEqual([202, { status: "accepted" }]);
     expect(await all).toEqual([{ body: { id: "p1", amount: 5 }, query: { tag: ["a", "b"] }, headers: { "x-source": "till" } }]);
-    expect([refused.status, ((await refused.json()) as { issues: { path: string }[] }).issues.map(({ path }) => path)]).toEqual([400, [
-      "amount",
-      "query.tag",
-      "headers.x-source",
-    ]]);
+    expect([refused.status, ((await refused.json()) as { issues: { path: string }[] }).issues.map(({ path }) => path)]).toEqual([400, ["amount", "query.tag", "headers.x-source"]]);
   });
 
   test("leads to a topic, whose schema checks what map gives", async () => {
@@ -108,11 +104,7 @@ describe("F34 repeats", () => {
 
     const other = await app.fetch(post("/payments", '{"n":3}', signed('{"n":3}', "msg_1")));
     expect([other.status, await other.json()]).toEqual([202, { status: "duplicate" }]);
-    expect(events.filter(({ type }) => type === "webhookDuplicateDiffers")).toEqual([{
-      type: "webhookDuplicateDiffers",
-      webhook: "/payments",
-      idempotencyId: "msg_1",
-    }]);
+    expect(events.filter(({ type }) => type === "webhookDuplicateDiffers")).toEqual([{ type: "webhookDuplicateDiffers", webhook: "/payments", idempotencyId: "msg_1" }]);
 
     await app.fetch(post("/payments", '{"n":2}', signed('{"n":2}', "msg_2")));
     expect(await all).toEqual([1, 2]);

@@ -28,22 +28,19 @@ export async function compile(program: string, types?: readonly string[]): Promi
       file.close();
     };
     write("program.mts", program);
-    write(
-      "tsconfig.json",
-      JSON.stringify({
-        extends: `${root}tsconfig.json`,
-        compilerOptions: {
-          isolatedDeclarations: false,
-          declaration: false,
-          noErrorTruncation: true,
-          ...(types === undefined ? {} : { types }),
-          typeRoots: [`${root}node_modules/@types`],
-          paths: { millrace: [`${root}mod.ts`], valibot: [`${root}node_modules/valibot/dist/index.d.mts`] },
-        },
-        files: ["program.mts"],
-        include: [],
-      }),
-    );
+    write("tsconfig.json", JSON.stringify({
+      extends: `${root}tsconfig.json`,
+      compilerOptions: {
+        isolatedDeclarations: false,
+        declaration: false,
+        noErrorTruncation: true,
+        ...(types === undefined ? {} : { types }),
+        typeRoots: [`${root}node_modules/@types`],
+        paths: { millrace: [`${root}mod.ts`], valibot: [`${root}node_modules/valibot/dist/index.d.mts`] },
+      },
+      files: ["program.mts"],
+      include: [],
+    }));
     const run = spawnProgram("node", compiler, ["-p", temp.path, "--extendedDiagnostics", "--singleThreaded", "--pretty", "false"]);
     const errors: string[] = [];
     let instantiations = NaN;

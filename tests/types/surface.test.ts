@@ -22,8 +22,7 @@ describe("public surface", () => {
   });
 
   test("what is read off the text of an entry file is what it has at run time", async () => {
-    const values = (path: string): readonly string[] =>
-      exportsOf(textOf(path)).filter((line) => line.startsWith("value ")).map((line) => line.slice("value ".length));
+    const values = (path: string): readonly string[] => exportsOf(textOf(path)).filter((line) => line.startsWith("value ")).map((line) => line.slice("value ".length));
 
     expect(Object.keys(await import("../../mod.ts")).sort()).toEqual([...values("mod.ts")]);
     expect(Object.keys(await import("../../src/testing/testing.ts")).sort()).toEqual([...values("src/testing/testing.ts")]);

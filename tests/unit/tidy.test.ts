@@ -49,24 +49,15 @@ describe("imports", () => {
   });
 
   test("src/ has no cycle between files, type-only imports left out", () => {
-    const graph = new Map(
-      product.map((
-        file,
-      ) => [file.path, importsOf(withoutTypeImports(file)).flatMap(({ from, specifier }) => (specifier.startsWith(".") ? [resolved(from, specifier)] : []))]),
-    );
+    const graph = new Map(product.map((file) => [file.path, importsOf(withoutTypeImports(file)).flatMap(({ from, specifier }) => (specifier.startsWith(".") ? [resolved(from, specifier)] : []))]));
 
     expect(cyclesOf(graph)).toEqual([]);
   });
 
   test("a package that is not ours is a dependency", () => {
     const [manifest] = filesBelow(["package.json"], ["package.json"]);
-    const { dependencies, peerDependencies = {} } = JSON.parse(manifest?.text ?? "{}") as {
-      dependencies: Record<string, string>;
-      peerDependencies?: Record<string, string>;
-    };
-    const used = new Set(
-      product.flatMap(importsOf).flatMap(({ specifier }) => Object.keys(packageHomes).filter((name) => specifier === name || specifier.startsWith(`${name}/`))),
-    );
+    const { dependencies, peerDependencies = {} } = JSON.parse(manifest?.text ?? "{}") as { dependencies: Record<string, string>; peerDependencies?: Record<string, string> };
+    const used = new Set(product.flatMap(importsOf).flatMap(({ specifier }) => Object.keys(packageHomes).filter((name) => specifier === name || specifier.startsWith(`${name}/`))));
 
     expect([...used].filter((name) => dependencies[name] === undefined && peerDependencies[name] === undefined)).toEqual([]);
   });
@@ -192,9 +183,7 @@ describe("banned names", () => {
 describe("writing", () => {
   test(`no line of code is longer than ${LINE_LENGTH_MAX} columns, not counting what it says in quotes`, () => {
     const files = product.map(({ path, text }) => ({ path, text: sourceText(text).code.replace(/(["'`])( +)(?=["'`$])/g, "$1") }));
-    const long = files.flatMap(({ path, text }) =>
-      text.split("\n").flatMap((line, index) => (line.trimEnd().length > LINE_LENGTH_MAX ? [where(path, index + 1, `${line.trimEnd().length} columns`)] : []))
-    );
+    const long = files.flatMap(({ path, text }) => text.split("\n").flatMap((line, index) => (line.trimEnd().length > LINE_LENGTH_MAX ? [where(path, index + 1, `${line.trimEnd().length} columns`)] : [])));
 
     expect(long).toEqual([]);
   });
@@ -222,9 +211,7 @@ describe("writing", () => {
 
   test("every error code is thrown somewhere, and every one that is named exists", () => {
     const users = product.filter(({ path }) => path !== "src/base/errors.ts").map(({ text }) => text);
-    const unused = Object.keys(errorCodes).filter((name) =>
-      name !== "INVARIANT" && name !== "FENCED" && name !== "DEFINITION_INVALID" && !users.some((text) => text.includes(`"${name}"`))
-    );
+    const unused = Object.keys(errorCodes).filter((name) => name !== "INVARIANT" && name !== "FENCED" && name !== "DEFINITION_INVALID" && !users.some((text) => text.includes(`"${name}"`)));
 
     expect(unused.filter((name) => CODES_UNUSED[name] === undefined)).toEqual([]);
     expect(Object.keys(CODES_UNUSED).filter((name) => !unused.includes(name))).toEqual([]);

@@ -85,9 +85,7 @@ describe("openDatabase() never reads wrong data", () => {
     const bytes = whole.contents(PATH)!.length;
     const codes: (string | null)[] = [];
 
-    for (const size of [1, 50, 100, 1_000, PAGE_BYTES, PAGE_BYTES + 1, bytes - PAGE_BYTES, bytes - 1]) {
-      codes.push(await readAll(damaged(whole, (all) => all.slice(0, size))));
-    }
+    for (const size of [1, 50, 100, 1_000, PAGE_BYTES, PAGE_BYTES + 1, bytes - PAGE_BYTES, bytes - 1]) codes.push(await readAll(damaged(whole, (all) => all.slice(0, size))));
 
     expect(codes).toEqual(Array(8).fill("STORE_CORRUPT"));
   });
@@ -144,13 +142,10 @@ describe("openDatabase() never reads wrong data", () => {
     const whole = await build(false);
     const at = 30 * PAGE_BYTES + 2_000;
 
-    const code = await readAll(
-      damaged(whole, (bytes) => {
-        bytes[at]! ^= 1;
-        return bytes;
-      }),
-      false,
-    );
+    const code = await readAll(damaged(whole, (bytes) => {
+      bytes[at]! ^= 1;
+      return bytes;
+    }), false);
 
     expect(code).not.toBe(null);
     expect(code).not.toBe("STORE_CORRUPT");

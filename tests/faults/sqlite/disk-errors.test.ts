@@ -14,12 +14,7 @@ const TRANSACTIONS = 9;
 
 /** The fault, whether it happens once, and whether the database is opened again afterwards; a disk that stays broken has nothing more to say when it is. */
 const runs: readonly (readonly [DiskFault, boolean, boolean])[] = [
-  ["failed", true, true],
-  ["failed", true, false],
-  ["failed", false, false],
-  ["full", true, false],
-  ["torn", true, true],
-  ["torn", false, false],
+  ["failed", true, true], ["failed", true, false], ["failed", false, false], ["full", true, false], ["torn", true, true], ["torn", false, false],
 ];
 
 interface Outcome extends Progress {

@@ -8,7 +8,7 @@ const [directory, first] = process.argv.slice(2) as [string, string];
 const runtime = await hostRuntime();
 const database = await openBank(runtime, runtime.disk(directory));
 const progress: Progress = { attempted: [], committed: [], flushed: [] };
-for (let number = Number(first);; number++) {
+for (let number = Number(first); ; number++) {
   transact(database, number, progress);
   await database.flush();
   runtime.print(String(number));

@@ -34,9 +34,7 @@ async function run(seed: number, options: FaultyDiskOptions, images: Image[]): P
   disk.onOperation = ({ operation, index }) => {
     // A read or a look at the size changes nothing.
     const count = operation === "read" || operation === "size" ? 0 : imagesAPoint;
-    for (let i = 0; i < count; i++) {
-      images.push({ disk: disk.afterCrash(fates.fork()), flushed: [...progress.flushed], attempted: [...progress.attempted], point: index });
-    }
+    for (let i = 0; i < count; i++) images.push({ disk: disk.afterCrash(fates.fork()), flushed: [...progress.flushed], attempted: [...progress.attempted], point: index });
     return null;
   };
   const database = await openBank(runtime, disk);
@@ -69,10 +67,7 @@ describe("D4 openDatabase() keeps flushed commits over loss of power", () => {
         expect(images.length).toBeGreaterThan(80);
         for (const image of images) {
           await verify(image).catch((cause: unknown) => {
-            throw new Error(
-              `Seed ${seed}, loss of power before operation ${image.point}, flushed ${image.flushed.join()}, attempted ${image.attempted.join()}`,
-              { cause },
-            );
+            throw new Error(`Seed ${seed}, loss of power before operation ${image.point}, flushed ${image.flushed.join()}, attempted ${image.attempted.join()}`, { cause });
           });
         }
       });

@@ -43,9 +43,7 @@ export function changeOf(number: number): Change {
 export async function openBank(runtime: Runtime, disk: Disk): Promise<Database> {
   const database = await openDatabase(runtime, disk, PATH, SETTINGS);
   try {
-    database.exec(
-      "CREATE TABLE IF NOT EXISTS done(number INTEGER PRIMARY KEY); CREATE TABLE IF NOT EXISTS entries(key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
-    );
+    database.exec("CREATE TABLE IF NOT EXISTS done(number INTEGER PRIMARY KEY); CREATE TABLE IF NOT EXISTS entries(key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID");
   } catch (error) {
     closeQuietly(database);
     throw error;

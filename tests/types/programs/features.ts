@@ -19,26 +19,15 @@ export function lastPayment(): App {
   sure<Equal<typeof resolver, Resolver<{ id: string; account: string; amount: number; country: string | null }, Row>>>();
 
   // More than was promised, and rows of the whole set, any part of it.
-  app.resolver(
-    "country",
-    { source: payments, output: account.pick("country") },
-    ({ account: id, country }) => (country === null ? null : account.of(id, { country, risk: "low" })),
-  );
-  app.resolver(
-    "risk",
-    { source: payments, output: account },
-    (payment) => (payment.amount > 1_000 ? account.of(payment.account, { risk: "high" }) : undefined),
-  );
+  app.resolver("country", { source: payments, output: account.pick("country") }, ({ account: id, country }) => (country === null ? null : account.of(id, { country, risk: "low" })));
+  app.resolver("risk", { source: payments, output: account }, (payment) => (payment.amount > 1_000 ? account.of(payment.account, { risk: "high" }) : undefined));
   return app;
 }
 
 /** `parse` narrows or transforms, and may be async; the handler gets exactly what is left. */
 export function parsing(): App {
   const app = createApp("parsing");
-  const Event = v.variant("kind", [
-    v.object({ kind: v.literal("login"), user: v.string(), ip: v.string() }),
-    v.object({ kind: v.literal("logout"), user: v.string() }),
-  ]);
+  const Event = v.variant("kind", [v.object({ kind: v.literal("login"), user: v.string(), ip: v.string() }), v.object({ kind: v.literal("logout"), user: v.string() })]);
   const events = app.topic("events", { value: Event });
   const user = app.features("user", { lastIp: v.string(), logins: v.number() });
 
@@ -51,11 +40,7 @@ export function parsing(): App {
 
   const lengths = app.resolver(
     "lengths",
-    {
-      source: events,
-      parse: async (event, meta) => (event.kind === "logout" ? skip("logout") : { name: event.user, at: meta.timestamp }),
-      output: user.pick("logins"),
-    },
+    { source: events, parse: async (event, meta) => (event.kind === "logout" ? skip("logout") : { name: event.user, at: meta.timestamp }), output: user.pick("logins") },
     async ({ name, at }) => [user.of(name, { logins: await Promise.resolve(1) }, { observedAt: at })],
   );
   sure<Equal<Parameters<typeof lengths>[0], { name: string; at: number }>>();
@@ -68,14 +53,7 @@ export function anyOrder(): App {
   const user = app.features("user", { name: v.string() });
   const resolver = app.resolver(
     "names",
-    {
-      output: user,
-      owner: "team",
-      tags: ["names"],
-      errors: { retry: false, then: "skip" },
-      parse: (value) => (typeof value === "string" ? { name: value } : undefined),
-      source: app.topic("raw-names"),
-    },
+    { output: user, owner: "team", tags: ["names"], errors: { retry: false, then: "skip" }, parse: (value) => (typeof value === "string" ? { name: value } : undefined), source: app.topic("raw-names") },
     ({ name }, { key }) => user.of(key ?? name, { name }),
   );
   sure<Equal<Parameters<typeof resolver>[0], { name: string }>>();
@@ -88,11 +66,7 @@ export function schemaAsParse(): App {
   const raw = app.topic("raw");
   const Star = v.object({ action: v.literal("starred"), repository: v.object({ name: v.string(), stars: v.pipe(v.string(), v.transform(Number)) }) });
   const repository = app.features("repository", { stars: v.number() });
-  app.resolver(
-    "stars",
-    { source: raw, parse: only(Star), output: repository.pick("stars") },
-    ({ repository: { name, stars } }) => repository.of(name, { stars }),
-  );
+  app.resolver("stars", { source: raw, parse: only(Star), output: repository.pick("stars") }, ({ repository: { name, stars } }) => repository.of(name, { stars }));
   return app;
 }
 
@@ -115,9 +89,7 @@ export function rows(): App {
 
 /** Queries answer with what was asked, null where nothing was seen. Never called: it is about types. */
 export async function querying(app: App): Promise<void> {
-  const room = app.features("room", { degrees: v.number(), open: v.boolean(), tags: v.array(v.string()) }, {
-    keyFormat: json(v.object({ house: v.string(), floor: v.number() })),
-  });
+  const room = app.features("room", { degrees: v.number(), open: v.boolean(), tags: v.array(v.string()) }, { keyFormat: json(v.object({ house: v.string(), floor: v.number() })) });
   const all = await app.query(room, { house: "A", floor: 2 });
   sure<Equal<typeof all, { readonly degrees: number | null; readonly open: boolean | null; readonly tags: string[] | null }>>();
   const some = await app.query(room.pick("open", "degrees"), { house: "A", floor: 2 }, { at: new Date(0) });

@@ -1,25 +1,6 @@
 /** Programs made of functions that are written elsewhere, with their own types: what a team tests by itself. */
 import * as v from "valibot";
-import {
-  type App,
-  count,
-  createApp,
-  type FeatureRow,
-  type HeaderRecord,
-  type InferValue,
-  type LateRecord,
-  min,
-  type QueryValues,
-  type RecordMeta,
-  type Resolver,
-  type Skip,
-  skip,
-  type Stream,
-  sum,
-  tumbling,
-  type WebhookMessage,
-  type Windowed,
-} from "millrace";
+import { type App, count, createApp, type FeatureRow, type HeaderRecord, type InferValue, type LateRecord, min, type QueryValues, type RecordMeta, type Resolver, skip, type Skip, type Stream, sum, tumbling, type WebhookMessage, type Windowed } from "millrace";
 import { type Equal, sure } from "../equal.ts";
 
 interface Payment {
@@ -60,11 +41,7 @@ export function steps(): App {
   sure<Equal<typeof large, typeof rest>>();
   const lines = stream.filter(isLarge).map(described);
   sure<Equal<typeof lines, Stream<string, string>>>();
-  const totals = stream.groupBy(idOf).window(tumbling("1h"), { late: noteLate }).aggregate({
-    total: sum(amountOf),
-    large: count(isLarge),
-    least: min(amountOf),
-  });
+  const totals = stream.groupBy(idOf).window(tumbling("1h"), { late: noteLate }).aggregate({ total: sum(amountOf), large: count(isLarge), least: min(amountOf) });
   sure<Equal<typeof totals, Stream<string, Windowed<string, { total: number; large: number; least: number }>>>>();
   totals.to("totals");
   return app;

@@ -1,33 +1,12 @@
 /** Programs about topics: where their value and key types come from, and what may be sent to them. */
 import * as v from "valibot";
-import {
-  type App,
-  bytes,
-  type Codec,
-  codec,
-  createApp,
-  type InferKey,
-  type InferValue,
-  json,
-  msgpack,
-  type Receipt,
-  type Schema,
-  type Stream,
-  text,
-  type Topic,
-  type TopicView,
-} from "millrace";
+import { type App, bytes, codec, type Codec, createApp, type InferKey, type InferValue, json, msgpack, type Receipt, type Schema, type Stream, text, type Topic, type TopicView } from "millrace";
 import { type Equal, sure } from "../equal.ts";
 
 /** A schema over JSON gives the value, `key` the key, and both callbacks see the value. */
 export function shop(): App {
   const app = createApp("shop");
-  const Order = v.object({
-    id: v.string(),
-    customer: v.string(),
-    items: v.array(v.object({ sku: v.string(), count: v.number() })),
-    placedAt: v.pipe(v.string(), v.isoTimestamp()),
-  });
+  const Order = v.object({ id: v.string(), customer: v.string(), items: v.array(v.object({ sku: v.string(), count: v.number() })), placedAt: v.pipe(v.string(), v.isoTimestamp()) });
   const orders = app.topic("orders", {
     value: Order,
     key: (order) => order.customer,
@@ -76,12 +55,7 @@ export function untyped(): App {
 /** A schema that transforms has an input, which is sent, and an output, which is read. */
 export function transformed(): App {
   const app = createApp("transformed");
-  const Reading = v.object({
-    sensor: v.string(),
-    celsius: v.pipe(v.string(), v.transform(Number)),
-    at: v.pipe(v.number(), v.transform((ms) => new Date(ms))),
-    unit: v.optional(v.string(), "C"),
-  });
+  const Reading = v.object({ sensor: v.string(), celsius: v.pipe(v.string(), v.transform(Number)), at: v.pipe(v.number(), v.transform((ms) => new Date(ms))), unit: v.optional(v.string(), "C") });
   const readings = app.topic("readings", { value: Reading, key: (reading) => reading.sensor, timestamp: (reading) => reading.at });
 
   interface Sent {
@@ -100,14 +74,8 @@ export function transformed(): App {
   sure<Equal<Parameters<typeof readings.send>[0], Sent>>();
 
   // What is read does not go back as it is; what is sent is made again.
-  app.stream(readings).filter((reading) => reading.celsius > 40).map((reading) => ({
-    sensor: reading.sensor,
-    celsius: reading.celsius.toFixed(1),
-    at: reading.at.getTime(),
-  })).to("hot");
-  app.stream(readings).map((reading): Sent => ({ sensor: "mean", celsius: String(reading.celsius), at: reading.at.getTime() })).to(
-    app.topic("copies", { value: Reading }),
-  );
+  app.stream(readings).filter((reading) => reading.celsius > 40).map((reading) => ({ sensor: reading.sensor, celsius: reading.celsius.toFixed(1), at: reading.at.getTime() })).to("hot");
+  app.stream(readings).map((reading): Sent => ({ sensor: "mean", celsius: String(reading.celsius), at: reading.at.getTime() })).to(app.topic("copies", { value: Reading }));
   return app;
 }
 
@@ -126,11 +94,7 @@ export function plainTypes(): App {
   }
   sure<Equal<typeof sessions, Topic<string, Value, Value>>>();
 
-  const long = app.stream(sessions).filter(({ pages }) => pages.size > 10).map(({ pages, hits, from }) => ({
-    pages,
-    most: new Map([...hits].filter(([, count]) => count > 5)),
-    from,
-  }));
+  const long = app.stream(sessions).filter(({ pages }) => pages.size > 10).map(({ pages, hits, from }) => ({ pages, most: new Map([...hits].filter(([, count]) => count > 5)), from }));
   sure<Equal<typeof long, Stream<string, { pages: Set<string>; most: Map<string, number>; from: Date }>>>();
   const again = app.stream(long.to("long"));
   sure<Equal<typeof again, typeof long>>();
@@ -172,11 +136,7 @@ export function codecs(): App {
   sure<Equal<typeof files, Topic<string | null, Uint8Array, Uint8Array>>>();
   sure<Equal<typeof events, Topic<string | null, { readonly kind: "in" | "out" }, { readonly kind: "in" | "out" }>>>();
 
-  const celsius = codec<number, string>({
-    name: "celsius",
-    encode: (degrees) => `${degrees}°C`,
-    decode: (raw) => Number.parseFloat(new TextDecoder().decode(raw)),
-  });
+  const celsius = codec<number, string>({ name: "celsius", encode: (degrees) => `${degrees}°C`, decode: (raw) => Number.parseFloat(new TextDecoder().decode(raw)) });
   sure<Equal<typeof celsius, Codec<number, string>>>();
   const readings = app.topic("readings", { value: celsius });
   sure<Equal<typeof readings, Topic<string | null, number, string>>>();
@@ -188,11 +148,7 @@ export function codecs(): App {
 export function keys(): App {
   const app = createApp("keys");
   const Seat = v.object({ row: v.number(), place: v.number() });
-  const bookings = app.topic("bookings", {
-    value: v.object({ seat: Seat, by: v.nullable(v.string()) }),
-    keyFormat: json(Seat),
-    key: (booking) => booking.seat,
-  });
+  const bookings = app.topic("bookings", { value: v.object({ seat: Seat, by: v.nullable(v.string()) }), keyFormat: json(Seat), key: (booking) => booking.seat });
   interface Seat {
     row: number;
     place: number;

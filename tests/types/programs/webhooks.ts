@@ -1,20 +1,6 @@
 /** Programs about webhooks: from a request to a record. */
 import * as v from "valibot";
-import {
-  type App,
-  createApp,
-  env,
-  github,
-  type HeaderRecord,
-  hmac,
-  type InferValue,
-  type QueryValues,
-  skip,
-  standardWebhooks,
-  type Stream,
-  type Webhook,
-  type WebhookMessage,
-} from "millrace";
+import { type App, createApp, env, github, type HeaderRecord, hmac, type InferValue, type QueryValues, skip, standardWebhooks, type Stream, type Webhook, type WebhookMessage } from "millrace";
 import { type Equal, sure } from "../equal.ts";
 
 /** Without a topic a webhook is a source of its own, with what its schemas say and otherwise what HTTP gives. */
@@ -42,11 +28,7 @@ export function ownTopic(): App {
 /** With a topic, `map` makes what the topic takes, before its schema has transformed it. */
 export function intoTopic(): App {
   const app = createApp("into-topic");
-  const pushes = app.topic("pushes", {
-    value: v.object({ repository: v.string(), at: v.pipe(v.string(), v.transform((text) => new Date(text))) }),
-    key: (push) => push.repository,
-    timestamp: (push) => push.at,
-  });
+  const pushes = app.topic("pushes", { value: v.object({ repository: v.string(), at: v.pipe(v.string(), v.transform((text) => new Date(text))) }), key: (push) => push.repository, timestamp: (push) => push.at });
   app.webhook("/hooks/github", {
     verify: github({ secret: env("GITHUB_SECRET") }),
     headers: v.object({ "x-github-event": v.picklist(["push", "ping"]) }),
@@ -61,11 +43,7 @@ export function intoTopic(): App {
   // A body without a schema of its own is checked by the topic's.
   app.webhook("/hooks/raw", { topic: pushes, verify: "none" });
   // Async, or leaving out; the body as it is where it fits.
-  app.webhook("/hooks/later", {
-    verify: hmac({ header: "x-signature", secret: "s", algorithm: "sha512", encoding: "base64" }),
-    topic: pushes,
-    map: async ({ query }) => (typeof query["name"] === "string" ? { repository: query["name"], at: "2026-01-01" } : null),
-  });
+  app.webhook("/hooks/later", { verify: hmac({ header: "x-signature", secret: "s", algorithm: "sha512", encoding: "base64" }), topic: pushes, map: async ({ query }) => (typeof query["name"] === "string" ? { repository: query["name"], at: "2026-01-01" } : null) });
   app.webhook("/hooks/plain", { verify: "none", body: v.object({ repository: v.string(), at: v.string() }), topic: pushes });
   return app;
 }

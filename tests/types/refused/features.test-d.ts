@@ -35,11 +35,7 @@ export function resolvers(app: App): void {
   // @ts-expect-error a row is made by of()
   app.resolver("d", { source: payments, output: account.pick("last") }, (payment) => ({ last: payment.id }));
   // @ts-expect-error one of many is of another entity
-  app.resolver(
-    "e",
-    { source: payments, output: account },
-    async (payment) => [account.of(payment.account, { last: payment.id }), user.of(payment.account, { last: payment.id })],
-  );
+  app.resolver("e", { source: payments, output: account }, async (payment) => [account.of(payment.account, { last: payment.id }), user.of(payment.account, { last: payment.id })]);
   // @ts-expect-error payments have no field "user"
   app.resolver("f", { source: payments, output: account }, (payment) => account.of(payment.user, { last: payment.id }));
   // @ts-expect-error payments have no field "kind"

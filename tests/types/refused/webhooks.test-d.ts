@@ -20,11 +20,7 @@ export function definitions(app: App): void {
   // @ts-expect-error the topic takes numbers, and no map makes one of the body
   app.webhook("/hooks/e2", { verify: "none", body: Body, topic: amounts });
   // @ts-expect-error the body lacks what the topic takes
-  app.webhook("/hooks/e3", {
-    verify: "none",
-    body: Body,
-    topic: app.topic("wide", { value: v.object({ id: v.string(), amount: v.number(), at: v.string() }) }),
-  });
+  app.webhook("/hooks/e3", { verify: "none", body: Body, topic: app.topic("wide", { value: v.object({ id: v.string(), amount: v.number(), at: v.string() }) }) });
   // @ts-expect-error the body has no field "amonut"
   app.webhook("/hooks/f", { verify: "none", body: Body, topic: amounts, map: ({ body }) => body.amonut });
   // @ts-expect-error without a schema the body is unknown

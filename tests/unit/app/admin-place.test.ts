@@ -51,9 +51,7 @@ describe("adminPlaces()", () => {
 
   test("workers are found below their directory, each by its own", () => {
     const directory = `${temp.path}/several`;
-    const off = [0, 3].map((index) =>
-      sayAdminPlace(runtime, `${directory}/worker-${index}`, { app: "placed", url: `http://127.0.0.1:${index}`, token: null }, () => {})
-    );
+    const off = [0, 3].map((index) => sayAdminPlace(runtime, `${directory}/worker-${index}`, { app: "placed", url: `http://127.0.0.1:${index}`, token: null }, () => {}));
 
     expect(adminPlaces(runtime, directory).map(({ url, token }) => [url, token])).toEqual([["http://127.0.0.1:0", null], ["http://127.0.0.1:3", null]]);
     for (const one of off) one();

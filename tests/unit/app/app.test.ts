@@ -68,27 +68,13 @@ describe("an app", () => {
     const abort = new AbortController();
     let started: unknown = null;
 
-    await app.run({
-      port: null,
-      signal: abort.signal,
-      observer: ({ type }) => void events.push(type),
-      onStart: (facts) => {
-        started = facts;
-        abort.abort();
-      },
-    });
+    await app.run({ port: null, signal: abort.signal, observer: ({ type }) => void events.push(type), onStart: (facts) => {
+      started = facts;
+      abort.abort();
+    } });
 
     const { name, version } = await hostRuntime();
-    expect(started).toEqual({
-      app: "t",
-      runtime: `${name} ${version}`,
-      log: "memory",
-      place: "memory",
-      url: null,
-      tasks: ["in/0"],
-      webhooks: [],
-      features: [],
-    });
+    expect(started).toEqual({ app: "t", runtime: `${name} ${version}`, log: "memory", place: "memory", url: null, tasks: ["in/0"], webhooks: [], features: [] });
     expect(events).toEqual(["taskStarted", "appStarted", "appStopped"]);
   });
 
@@ -219,9 +205,7 @@ test("query() refuses a moment that is none", async () => {
   const app = createApp("t", { log: memory() });
   const set = app.features("account", { n: v.number() });
 
-  for (const at of [NaN, new Date("nonsense")]) {
-    await expect(app.query(set, "a", { at })).rejects.toMatchObject({ code: "OPTION_INVALID", message: expect.stringContaining('"account"') });
-  }
+  for (const at of [NaN, new Date("nonsense")]) await expect(app.query(set, "a", { at })).rejects.toMatchObject({ code: "OPTION_INVALID", message: expect.stringContaining('"account"') });
 
   expect((await app.health()).status).toBe("stopped");
 });
@@ -270,26 +254,8 @@ test("an observer hears of retries, letters, late records and failed commits, wi
   await stand.drain();
 
   const of = (type: ObservedEvent["type"]): unknown => stand.events.find((event) => event.type === type);
-  expect(of("recordLate")).toEqual({
-    type: "recordLate",
-    task: "in/0",
-    step: "in-tumbling-10",
-    record: { topic: "in", partition: 0, position: 1 },
-    latenessMs: 99,
-  });
-  expect(of("retryScheduled")).toMatchObject({
-    task: "in/0",
-    step: "in-map",
-    record: { topic: "in", partition: 0, position: 2 },
-    attempt: 1,
-    error: { message: "two" },
-  });
-  expect(of("recordDeadLettered")).toMatchObject({
-    task: "in/0",
-    step: "in-map",
-    record: { topic: "in", partition: 0, position: 2 },
-    attempts: 2,
-    topic: "in-dlq",
-  });
+  expect(of("recordLate")).toEqual({ type: "recordLate", task: "in/0", step: "in-tumbling-10", record: { topic: "in", partition: 0, position: 1 }, latenessMs: 99 });
+  expect(of("retryScheduled")).toMatchObject({ task: "in/0", step: "in-map", record: { topic: "in", partition: 0, position: 2 }, attempt: 1, error: { message: "two" } });
+  expect(of("recordDeadLettered")).toMatchObject({ task: "in/0", step: "in-map", record: { topic: "in", partition: 0, position: 2 }, attempts: 2, topic: "in-dlq" });
   await stand.crash();
 });

@@ -8,14 +8,7 @@ import { problemResponse } from "../../../src/http/problem.ts";
 const runtime = await hostRuntime();
 
 function clientOf(fetch: (request: Request) => Promise<Response>, options: { readonly token?: string; readonly operator?: string } = {}): AdminClient {
-  return new AdminClient({
-    runtime,
-    url: "http://app:1",
-    token: options.token ?? null,
-    operator: options.operator ?? "ann",
-    fetch,
-    where: "http://app:1 (process 4711)",
-  });
+  return new AdminClient({ runtime, url: "http://app:1", token: options.token ?? null, operator: options.operator ?? "ann", fetch, where: "http://app:1 (process 4711)" });
 }
 
 /** What is printed, and the exit code. */
@@ -33,21 +26,11 @@ describe("AdminClient", () => {
   test("asks with token, name and query, and posts JSON", async () => {
     const asked: unknown[] = [];
     const client = clientOf(async (request) => {
-      asked.push([
-        request.method,
-        request.url,
-        request.headers.get("authorization"),
-        request.headers.get("x-millrace-operator"),
-        request.headers.get("content-type"),
-        await request.text(),
-      ]);
+      asked.push([request.method, request.url, request.headers.get("authorization"), request.headers.get("x-millrace-operator"), request.headers.get("content-type"), await request.text()]);
       return Response.json({ ok: true });
     }, { token: "s3", operator: "Jürgen" });
 
-    const answers = [
-      await client.get("/admin/letters", { step: "a b", limit: 3, after: undefined }),
-      await client.post("/admin/control/pause", { topic: "orders" }),
-    ];
+    const answers = [await client.get("/admin/letters", { step: "a b", limit: 3, after: undefined }), await client.post("/admin/control/pause", { topic: "orders" })];
 
     expect(answers).toEqual([{ ok: true }, { ok: true }]);
     expect(asked).toEqual([
@@ -65,22 +48,11 @@ describe("AdminClient", () => {
     ],
     [
       "values do not fit, each said",
-      problemResponse({
-        status: 400,
-        reason: "schema",
-        code: "SCHEMA_MISMATCH",
-        detail: "The value of letter 7 does not fit.",
-        issues: [{ path: "price", message: "wanted a number" }],
-      }),
+      problemResponse({ status: 400, reason: "schema", code: "SCHEMA_MISMATCH", detail: "The value of letter 7 does not fit.", issues: [{ path: "price", message: "wanted a number" }] }),
       2,
       "SCHEMA_MISMATCH: The value of letter 7 does not fit.\n- price: wanted a number",
     ],
-    [
-      "the app is busy",
-      problemResponse({ status: 503, reason: "log", code: "LOG_BUSY", detail: "Try again." }),
-      1,
-      "LOG_BUSY: The app at http://app:1 (process 4711) refused: Try again.",
-    ],
+    ["the app is busy", problemResponse({ status: 503, reason: "log", code: "LOG_BUSY", detail: "Try again." }), 1, "LOG_BUSY: The app at http://app:1 (process 4711) refused: Try again."],
     [
       "the token is wrong",
       problemResponse({ status: 401, reason: "wrong_token", detail: "A token is needed." }),

@@ -101,16 +101,7 @@ describe("lists", () => {
   });
 
   test("of single letters, with nothing that a terminal would obey", () => {
-    const late: LetterSummary = {
-      ...summary,
-      id: 18,
-      isEdited: false,
-      error: null,
-      code: null,
-      message: null,
-      latenessMs: 61_500,
-      from: { topic: "step:sum", partition: 1, position: -1 },
-    };
+    const late: LetterSummary = { ...summary, id: 18, isEdited: false, error: null, code: null, message: null, latenessMs: 61_500, from: { topic: "step:sum", partition: 1, position: -1 } };
 
     expect(letterLines(DEAD, "orders", { letters: [summary, late], next: 18 })).toEqual([
       "ID  STATE         FAILED                STEP   RECORD            KEY    FINGERPRINT  WHY",
@@ -266,11 +257,7 @@ describe("status and audit", () => {
 
   test("of several workers each partition once, as the worker that has it tells it", () => {
     const at = { topic: "orders", task: "price/0", start: 0, position: 1, end: 1, lag: 0, reason: null, paused: null };
-    const worker = (where: string, ...statuses: readonly string[]) => ({
-      where,
-      health: { status: "ok" },
-      partitions: statuses.map((status, partition) => ({ ...at, partition, status })),
-    });
+    const worker = (where: string, ...statuses: readonly string[]) => ({ where, health: { status: "ok" }, partitions: statuses.map((status, partition) => ({ ...at, partition, status })) });
 
     expect(statusLines([worker("w0", "running", "elsewhere", "elsewhere"), worker("w1", "elsewhere", "running", "elsewhere")])).toEqual([
       "w0: ok",

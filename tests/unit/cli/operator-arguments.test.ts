@@ -27,24 +27,12 @@ describe("arguments of operators' commands", () => {
     ["late show app.mjs orders 17 --dir data --as ann", { file: "app.mjs", source: "orders", id: 17, directory: "data", operator: "ann" }],
     [
       "dlq replay app.ts orders --since 2026-01-01T12:00Z --until 2h --dry-run --no-wait",
-      {
-        choice: { source: "orders", ids: [], filter: { since: { at: NOON }, until: { agoMs: 7_200_000 } }, all: false },
-        isDryRun: true,
-        waits: false,
-        isAgain: false,
-      },
+      { choice: { source: "orders", ids: [], filter: { since: { at: NOON }, until: { agoMs: 7_200_000 } }, all: false }, isDryRun: true, waits: false, isAgain: false },
     ],
-    ["late replay app.ts orders 1 2 3 --at now --again", {
-      choice: { source: "orders", ids: [1, 2, 3], filter: {}, all: false },
-      at: "now",
-      isAgain: true,
-      waits: true,
-    }],
+    ["late replay app.ts orders 1 2 3 --at now --again", { choice: { source: "orders", ids: [1, 2, 3], filter: {}, all: false }, at: "now", isAgain: true, waits: true }],
     ["dlq purge app.ts orders --all --yes", { choice: { source: "orders", ids: [], filter: {}, all: true }, isDryRun: false }],
     ["dlq edit app.ts orders 4 --value null", { repair: { how: "value", value: null } }],
-    ["dlq edit app.ts orders 4 --set a=1 --set b.0=[2]", {
-      repair: { how: "set", assignments: [{ path: ["a"], value: 1 }, { path: ["b", "0"], value: [2] }] },
-    }],
+    ["dlq edit app.ts orders 4 --set a=1 --set b.0=[2]", { repair: { how: "set", assignments: [{ path: ["a"], value: 1 }, { path: ["b", "0"], value: [2] }] } }],
     ["dlq edit app.ts orders --fingerprint 1a2b3c4d --with fix.mjs --dry-run", { repair: { how: "with", file: "fix.mjs" }, isDryRun: true, isForced: false }],
     ["pause app.ts orders --reason upgrade", { target: { topic: "orders", partition: undefined }, reason: "upgrade" }],
     ["seek app.ts orders/3 --to -5", { target: { topic: "orders", partition: 3 }, to: { by: -5 } }],

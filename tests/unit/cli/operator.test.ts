@@ -34,11 +34,7 @@ function shop(log: "embedded" | "memory" = "embedded"): App {
 }
 
 /** Runs an app until `during` is through. */
-async function whileRunning(
-  app: App,
-  options: { readonly directory: string; readonly port: number | null; readonly token?: string },
-  during: (url: string | null) => Promise<void>,
-): Promise<void> {
+async function whileRunning(app: App, options: { readonly directory: string; readonly port: number | null; readonly token?: string }, during: (url: string | null) => Promise<void>): Promise<void> {
   const stop = new AbortController();
   const started = Promise.withResolvers<string | null>();
   const running = app.run({ ...options, signal: stop.signal, observer: () => {}, onStart: ({ url }) => started.resolve(url) });
@@ -75,7 +71,7 @@ describe("an operator's command finds", () => {
       expect((await millrace(app, "audit", "app.ts", "--dir", directory)).out[1]).toMatch(/^\S+ +ann +pause +orders\/0$/);
     });
     const { code, error } = await millrace(app, "status", "app.ts", "--dir", directory);
-    expect([code, error]).toEqual([2, expect.stringContaining('Cannot open the memory log of app "shop"')]);
+    expect([code, error]).toEqual([2, expect.stringContaining("Cannot open the memory log of app \"shop\"")]);
   });
 
   test("no other app that runs on the directory", async () => {
@@ -112,15 +108,9 @@ describe("an operator's command finds", () => {
     const second = await millrace(app, "status", "app.ts", "--dir", directory);
     const audit = await millrace(app, "audit", "app.ts", "--dir", directory, "--json");
 
-    expect(first.out).toEqual([
-      "orders/0 will be paused",
-      `No process of the app was found: it is ordered in the log at ${directory}/millrace.db, and done when the app runs`,
-    ]);
+    expect(first.out).toEqual(["orders/0 will be paused", `No process of the app was found: it is ordered in the log at ${directory}/millrace.db, and done when the app runs`]);
     expect(second.out[3]).toMatch(/^orders\/0 +orders\/0 +not running +- +0 +0 +by bob since \S+$/);
-    expect(JSON.parse(audit.out[0]!)).toEqual({
-      entries: [expect.objectContaining({ action: "pause", by: "bob", topic: "orders", partition: 0 })],
-      next: null,
-    });
+    expect(JSON.parse(audit.out[0]!)).toEqual({ entries: [expect.objectContaining({ action: "pause", by: "bob", topic: "orders", partition: 0 })], next: null });
   });
 
   test("several workers, and one that does not answer hides nothing of the others", async () => {

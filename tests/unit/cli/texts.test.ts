@@ -80,7 +80,7 @@ describe("changes to values", () => {
 
   test.each<readonly [string, unknown]>([
     ["id=8", { ...value, id: 8 }],
-    ["items.0.price=12", { ...value, items: [{ price: 12 }] }],
+    ['items.0.price=12', { ...value, items: [{ price: 12 }] }],
     ['items.1={"price":1}', { ...value, items: [{ price: "12" }, { price: 1 }] }],
     ['address.city="Berlin"', { ...value, address: { city: "Berlin" } }],
     ["customer=[1,2]", { ...value, customer: [1, 2] }],
@@ -91,10 +91,7 @@ describe("changes to values", () => {
     expect(value).toEqual(before);
   });
 
-  test.each([["customer.name=1", 'null has no part "name"'], ["items.2.price=1", 'a list of 1 has no place "2"'], ["items.x=1", 'no place "x"'], [
-    "id.a=1",
-    '"7" has no part "a"',
-  ]])(
+  test.each([["customer.name=1", 'null has no part "name"'], ["items.2.price=1", 'a list of 1 has no place "2"'], ["items.x=1", 'no place "x"'], ["id.a=1", '"7" has no part "a"']])(
     "--set %s is refused: %s",
     (text, says) => {
       expect(assigned(value, [parseAssignment(text)])).toEqual(expect.objectContaining({ message: expect.stringContaining(says) }));

@@ -115,15 +115,13 @@ describe("WatchedWorker", () => {
     expect(all).toEqual([100, 200, 400, 800, 1_600, 3_200, 6_400, 10_000, 10_000, 10_000, 100]);
   });
 
-  test.each(
-    [
-      ["it fails before it has ever stood", false, { code: 1 }, 1],
-      ["it ends with a code of the runtime's before it has ever stood", false, { code: 13 }, 13],
-      ["it is wrong by definition", true, { code: 2 }, 2],
-      ["it ends by itself", true, { code: 0 }, 0],
-      ["it cannot be started", false, { failure: "no such program" }, 1],
-    ] as const,
-  )("no other takes its place when %s", async (_, hasStood, end, exitCode) => {
+  test.each([
+    ["it fails before it has ever stood", false, { code: 1 }, 1],
+    ["it ends with a code of the runtime's before it has ever stood", false, { code: 13 }, 13],
+    ["it is wrong by definition", true, { code: 2 }, 2],
+    ["it ends by itself", true, { code: 0 }, 0],
+    ["it cannot be started", false, { failure: "no such program" }, 1],
+  ] as const)("no other takes its place when %s", async (_, hasStood, end, exitCode) => {
     const one = watched();
     if (hasStood) one.actors[0]!.say({ type: "started" });
     await one.actors[0]!.end(end);
@@ -133,12 +131,10 @@ describe("WatchedWorker", () => {
     expect([one.actors.length, one.worker.hasEnded]).toEqual([1, true]);
   });
 
-  test.each(
-    [
-      ["a signal ends it before it has ever stood", [], { signal: "SIGKILL" }],
-      ["it fails after it has stood", [{ type: "started" }], { code: 1 }],
-    ] as const,
-  )("another takes its place when %s", async (_, said, end) => {
+  test.each([
+    ["a signal ends it before it has ever stood", [], { signal: "SIGKILL" }],
+    ["it fails after it has stood", [{ type: "started" }], { code: 1 }],
+  ] as const)("another takes its place when %s", async (_, said, end) => {
     const one = watched();
     for (const message of said) one.actors[0]!.say(message);
     await one.actors[0]!.end(end);

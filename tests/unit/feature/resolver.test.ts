@@ -76,25 +76,16 @@ describe("a resolver", () => {
       calls.push(`click ${click.page}`);
       return set.of(click.user, { page: click.page });
     });
-    app.resolver(
-      "logins",
-      { source: events, parse: async (p) => p.login === undefined ? undefined : { user: p.user, ip: p.login.ip }, output: set },
-      (login) => {
-        calls.push(`login ${login.ip}`);
-        return set.of(login.user, { ip: login.ip });
-      },
-    );
+    app.resolver("logins", { source: events, parse: async (p) => p.login === undefined ? undefined : { user: p.user, ip: p.login.ip }, output: set }, (login) => {
+      calls.push(`login ${login.ip}`);
+      return set.of(login.user, { ip: login.ip });
+    });
     const stand = await open(app);
 
-    for (const event of [{ user: "u", login: { ip: "::1" } }, { user: "u" }, { user: "u", click: { page: "/" }, login: { ip: "::2" } }]) {
-      await events.send(event);
-    }
+    for (const event of [{ user: "u", login: { ip: "::1" } }, { user: "u" }, { user: "u", click: { page: "/" }, login: { ip: "::2" } }]) await events.send(event);
     await stand.drain();
 
-    expect([calls, await app.query(set, "u"), stand.engine.worker.stats.skipped.get("parse gave nothing")]).toEqual([["login ::1", "click /", "login ::2"], {
-      page: "/",
-      ip: "::2",
-    }, 3]);
+    expect([calls, await app.query(set, "u"), stand.engine.worker.stats.skipped.get("parse gave nothing")]).toEqual([["login ::1", "click /", "login ::2"], { page: "/", ip: "::2" }, 3]);
     await stand.crash();
   });
 
@@ -150,10 +141,7 @@ describe("a resolver", () => {
 
   test("CH-10 rows are checked by their schemas, promised features must be there, others must not: all rows of a message or none", async () => {
     const { app, input } = setUp();
-    const set = app.features("transaction", {
-      status: v.pipeAsync(v.string(), v.checkAsync(async (text) => text !== "bad later")),
-      amount: v.pipe(v.number(), v.minValue(0)),
-    });
+    const set = app.features("transaction", { status: v.pipeAsync(v.string(), v.checkAsync(async (text) => text !== "bad later")), amount: v.pipe(v.number(), v.minValue(0)) });
     const other = app.features("other", { x: v.number() });
     const rows: Record<string, () => unknown> = {
       "wrong value": () => [set.of("k", { status: "in" }), set.of("k", { amount: -1 })],
@@ -169,9 +157,7 @@ describe("a resolver", () => {
     for (const transaction_id of Object.keys(rows)) await input.send(message({ transaction_id }));
     await stand.drain();
 
-    expect(await Promise.all(["k", "undefined", "p"].map((key) => app.query(set, key)))).toEqual(
-      Array.from({ length: 3 }, () => ({ status: null, amount: null })),
-    );
+    expect(await Promise.all(["k", "undefined", "p"].map((key) => app.query(set, key)))).toEqual(Array.from({ length: 3 }, () => ({ status: null, amount: null })));
     expect(recordsOf(stand.log, "transactions-dlq").map(({ headers }) => headers["mr-code"])).toEqual([
       "SCHEMA_MISMATCH",
       "DEFINITION_INVALID",
@@ -187,11 +173,7 @@ describe("a resolver", () => {
     const set = app.features("transaction", { status: v.string() });
     const resolver = app.resolver("status", { source: input, output: set }, (m) => m.status === "none" ? null : set.of(m.transaction_id, { status: m.status }));
 
-    expect([await resolver(message()), await resolver(message({ status: "none" })), resolver.resolverName]).toEqual([
-      [{ entity: "transaction", key: "t1", values: { status: "open" } }],
-      [],
-      "status",
-    ]);
+    expect([await resolver(message()), await resolver(message({ status: "none" })), resolver.resolverName]).toEqual([[{ entity: "transaction", key: "t1", values: { status: "open" } }], [], "status"]);
   });
 
   test("CH-01 a webhook is a source like a topic", async () => {
@@ -201,9 +183,7 @@ describe("a resolver", () => {
     app.resolver("payment", { source: hook, parse: (m) => m.body, output: set }, (body) => set.of(body.id, { n: body.n }));
     const stand = await open(app);
 
-    const answer = await stand.engine.fetch(
-      new Request("http://localhost/hooks/payments", { method: "POST", headers: { "content-type": "application/json" }, body: '{"id":"p","n":7}' }),
-    );
+    const answer = await stand.engine.fetch(new Request("http://localhost/hooks/payments", { method: "POST", headers: { "content-type": "application/json" }, body: '{"id":"p","n":7}' }));
     await stand.drain();
 
     expect([answer.status, await app.query(set, "p")]).toEqual([202, { n: 7 }]);
@@ -278,9 +258,7 @@ describe("CH-03 CH-04 CH-13 lateArrivalDeadline", () => {
     app.resolver("payment", { source: payments, output: set }, (p) => set.of(p.id, { n: 1 }));
     const stand = await open(app, { driver: embedded({ disk: memoryDisk() }) });
     const post = (id: string, at: number): Promise<Response> =>
-      stand.engine.fetch(
-        new Request("http://localhost/hook", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ id, at }) }),
-      );
+      stand.engine.fetch(new Request("http://localhost/hook", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ id, at }) }));
 
     const answers = [await post("fresh", START - 1_000), await post("old", START - 1_800_001)];
     stand.runtime.advance(7_200_000);
@@ -302,9 +280,7 @@ describe("features", () => {
     });
     const stand = await open(app);
 
-    for (const [status, at] of [["second", 200], ["first", 100], ["third", 300], ["third again", 300]] as const) {
-      await input.send(message({ status }), { timestamp: at });
-    }
+    for (const [status, at] of [["second", 200], ["first", 100], ["third", 300], ["third again", 300]] as const) await input.send(message({ status }), { timestamp: at });
     await input.send(message({ amount: 1 }), { timestamp: 50 });
     await stand.drain();
     await stand.restart();
@@ -318,14 +294,7 @@ describe("features", () => {
   test("CH-40 observed at the record's time, unless the row says otherwise", async () => {
     const { app, input } = setUp();
     const set = app.features("transaction", { status: v.string() });
-    app.resolver(
-      "status",
-      { source: input, output: set },
-      (m) =>
-        m.amount === undefined
-          ? set.of(m.transaction_id, { status: m.status })
-          : set.of(m.transaction_id, { status: m.status }, { observedAt: new Date(m.amount) }),
-    );
+    app.resolver("status", { source: input, output: set }, (m) => m.amount === undefined ? set.of(m.transaction_id, { status: m.status }) : set.of(m.transaction_id, { status: m.status }, { observedAt: new Date(m.amount) }));
     const stand = await open(app);
 
     await input.send(message({ status: "by record" }), { timestamp: 1_000 });
@@ -333,25 +302,14 @@ describe("features", () => {
     await stand.drain();
     const asOf = async (at: number): Promise<unknown> => (await app.query(set, "t1", { at })).status;
 
-    expect([await asOf(499), await asOf(500), await asOf(999), await asOf(1_000), await asOf(9_999), (await app.query(set, "t1")).status]).toEqual([
-      null,
-      "by row",
-      "by row",
-      "by record",
-      "by record",
-      "by record",
-    ]);
+    expect([await asOf(499), await asOf(500), await asOf(999), await asOf(1_000), await asOf(9_999), (await app.query(set, "t1")).status]).toEqual([null, "by row", "by row", "by record", "by record", "by record"]);
     await stand.crash();
   });
 
   test("queries as of a moment agree with a model, over times before 1970, keys and features alike, and restarts", async () => {
     const { app, input } = setUp({ negativeTimestamps: true });
     const set = app.features("transaction", { a: v.number(), aa: v.number() });
-    app.resolver(
-      "values",
-      { source: input, output: set },
-      (m) => m.status === "a" ? set.of(m.transaction_id, { a: m.amount ?? 0 }) : set.of(m.transaction_id, { aa: m.amount ?? 0 }),
-    );
+    app.resolver("values", { source: input, output: set }, (m) => m.status === "a" ? set.of(m.transaction_id, { a: m.amount ?? 0 }) : set.of(m.transaction_id, { aa: m.amount ?? 0 }));
     const stand = await open(app, { worker: { cacheBytes: 0 } });
     const keys = ["k", "k\0a", "", "__proto__", "kk"], seen: { key: string; feature: "a" | "aa"; at: number; value: number }[] = [];
 
@@ -370,9 +328,7 @@ describe("features", () => {
     for (const key of keys) {
       for (const at of [-21, -20, -1, 0, 1, 7, 19, 100, null]) {
         const newest = (feature: "a" | "aa"): number | null =>
-          seen.filter((entry) => entry.key === key && entry.feature === feature && (at === null || entry.at <= at)).toSorted((x, y) =>
-            x.at - y.at || x.value - y.value
-          ).at(-1)?.value ?? null;
+          seen.filter((entry) => entry.key === key && entry.feature === feature && (at === null || entry.at <= at)).toSorted((x, y) => x.at - y.at || x.value - y.value).at(-1)?.value ?? null;
         expect(await app.query(set, key, at === null ? {} : { at })).toEqual({ a: newest("a"), aa: newest("aa") });
       }
     }
@@ -382,11 +338,7 @@ describe("features", () => {
   test("null is a value, undefined is none", async () => {
     const { app, input } = setUp();
     const set = app.features("transaction", { status: v.nullable(v.string()) });
-    app.resolver(
-      "status",
-      { source: input, output: set },
-      (m) => set.of(m.transaction_id, { status: m.status === "null" ? null : m.status === "undefined" ? undefined as never : m.status }),
-    );
+    app.resolver("status", { source: input, output: set }, (m) => set.of(m.transaction_id, { status: m.status === "null" ? null : m.status === "undefined" ? undefined as never : m.status }));
     const stand = await open(app);
 
     const answers: unknown[] = [];
@@ -409,10 +361,7 @@ describe("features", () => {
     await input.send(message());
     await stand.drain();
 
-    expect([await app.query(set, "t1"), await app.query(set, "t2")]).toEqual([{ constructor: "open", toString: "open" }, {
-      constructor: null,
-      toString: null,
-    }]);
+    expect([await app.query(set, "t1"), await app.query(set, "t2")]).toEqual([{ constructor: "open", toString: "open" }, { constructor: null, toString: null }]);
     await stand.crash();
   });
 
@@ -423,14 +372,10 @@ describe("features", () => {
     app.resolver("status", { source: input, output: set }, (m) => set.of(m.amount ?? 0, { status: m.status }));
     const stand = await open(app);
 
-    for (let amount = 0; amount < 20; amount++) {
-      for (const partition of [0, 1, 2, 3]) await input.send(message({ amount, status: `${amount}` }), { key: "x", partition });
-    }
+    for (let amount = 0; amount < 20; amount++) for (const partition of [0, 1, 2, 3]) await input.send(message({ amount, status: `${amount}` }), { key: "x", partition });
     await stand.drain();
 
-    expect(await Promise.all(Array.from({ length: 20 }, async (_, key) => (await app.query(set, key)).status))).toEqual(
-      Array.from({ length: 20 }, (_, n) => String(n)),
-    );
+    expect(await Promise.all(Array.from({ length: 20 }, async (_, key) => (await app.query(set, key)).status))).toEqual(Array.from({ length: 20 }, (_, n) => String(n)));
     await stand.crash();
   });
 

@@ -9,11 +9,7 @@ export interface RawAnswer {
 }
 
 /** Sends the parts one after the other, as text, and gives what came back until `until` holds or the server has closed. */
-export function exchange(
-  port: number,
-  parts: readonly string[],
-  until: (answer: RawAnswer) => boolean = ({ statuses }) => statuses.length > 0,
-): Promise<RawAnswer> {
+export function exchange(port: number, parts: readonly string[], until: (answer: RawAnswer) => boolean = ({ statuses }) => statuses.length > 0): Promise<RawAnswer> {
   return new Promise((resolve) => {
     const socket = connect(port, "127.0.0.1");
     let text = "";

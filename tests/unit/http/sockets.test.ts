@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { hostRuntime } from "../../../adapters/host/host.ts";
 import { httpApp } from "../../../src/http/server.ts";
 import type { Server } from "../../../src/runtime/runtime.ts";
-import { type FakeHost, fakeHost, webhook } from "./fake-host.ts";
+import { fakeHost, type FakeHost, webhook } from "./fake-host.ts";
 import { exchange } from "./raw-client.ts";
 
 const HEAD = "POST /hook HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
@@ -12,10 +12,7 @@ let host: FakeHost;
 let server: Server;
 
 beforeAll(async () => {
-  host = {
-    ...fakeHost({ webhooks: [webhook("/hook", { verify: "none", bodyBytesMax: 1_000, idempotencyKey: ({ headers }) => headers["x-id"] ?? "none" })] }),
-    runtime: { ...runtime, advance: () => undefined, pendingTimers: 0 },
-  };
+  host = { ...fakeHost({ webhooks: [webhook("/hook", { verify: "none", bodyBytesMax: 1_000, idempotencyKey: ({ headers }) => headers["x-id"] ?? "none" })] }), runtime: { ...runtime, advance: () => undefined, pendingTimers: 0 } };
   const app = httpApp(host, { bodyTimeoutMs: 250 });
   server = await runtime.serve({ hostname: "127.0.0.1", port: 0, fetch: app.fetch });
 });
@@ -61,11 +58,7 @@ describe("over a socket", () => {
     const bomb = new Uint8Array(await new Response(new Blob([new Uint8Array(800_000)]).stream().pipeThrough(new CompressionStream("gzip"))).arrayBuffer());
     expect(bomb.length).toBeLessThan(1_000);
 
-    const answer = await fetch(`http://127.0.0.1:${server.port}/hook`, {
-      method: "POST",
-      body: bomb,
-      headers: { "content-type": "application/json", "content-encoding": "gzip" },
-    });
+    const answer = await fetch(`http://127.0.0.1:${server.port}/hook`, { method: "POST", body: bomb, headers: { "content-type": "application/json", "content-encoding": "gzip" } });
 
     expect([answer.status, await answer.text()]).toEqual([413, expect.stringContaining("The body is larger than 1000 bytes.")]);
   });

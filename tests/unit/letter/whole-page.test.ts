@@ -24,12 +24,7 @@ describe("a page of whole letters", () => {
     }
 
     expect(found.map(({ id }) => id)).toEqual([0, 1, 2, 4, 5, 6]);
-    expect(found[2]).toMatchObject({
-      value: { id: "o2", amount: 6 },
-      original: { value: { id: "o2", amount: -2 } },
-      history: [],
-      error: { name: "RangeError" },
-    });
+    expect(found[2]).toMatchObject({ value: { id: "o2", amount: 6 }, original: { value: { id: "o2", amount: -2 } }, history: [], error: { name: "RangeError" } });
     expect(found[3]).toMatchObject({ tombstone: true, original: { value: { id: "o4", amount: -4 } } });
     expect(found[0]).toEqual({ ...(await desk.letter(box, 0))!, history: [] });
   });

@@ -18,9 +18,7 @@ function plain(batch: Uint8Array): Plain[] {
   const cursor = new RecordCursor();
   const records: Plain[] = [];
   cursor.open(batch, 0, batch.length, 0);
-  while (cursor.next()) {
-    records.push({ position: cursor.position, timestamp: cursor.timestamp, key: cursor.keyText(), value: cursor.valueText(), headers: cursor.headerCount });
-  }
+  while (cursor.next()) records.push({ position: cursor.position, timestamp: cursor.timestamp, key: cursor.keyText(), value: cursor.valueText(), headers: cursor.headerCount });
   return records;
 }
 

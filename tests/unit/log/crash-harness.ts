@@ -192,12 +192,8 @@ class Story {
       if (outcome === "acknowledged" && count === 0) this.#violation(`L3: append ${name} was acknowledged and is not in`);
       const first = found[0];
       if (first === undefined || count !== values.length) continue;
-      if (found.some((place, index) => place!.partition !== partition || place!.position !== first.position + index)) {
-        this.#violation(`L3: append ${name} does not lie together`);
-      }
-      if (outcome === "acknowledged" && receipt!.position !== first.position) {
-        this.#violation(`L3: append ${name} lies at ${first.position}, its receipt said ${receipt!.position}`);
-      }
+      if (found.some((place, index) => place!.partition !== partition || place!.position !== first.position + index)) this.#violation(`L3: append ${name} does not lie together`);
+      if (outcome === "acknowledged" && receipt!.position !== first.position) this.#violation(`L3: append ${name} lies at ${first.position}, its receipt said ${receipt!.position}`);
     }
   }
 

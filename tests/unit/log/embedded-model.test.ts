@@ -17,19 +17,8 @@ const count = fc.nat({ max: 4 });
 const few = { maxLength: 3 };
 const bytesMax = fc.constantFrom(1, 200, 100_000);
 const operation = fc.oneof(
-  {
-    weight: 5,
-    arbitrary: fc.record({ kind: fc.constant("append" as const), entries: fc.array(fc.record({ partition, count, id: fc.option(fc.nat({ max: 3 })) }), few) }),
-  },
-  {
-    weight: 4,
-    arbitrary: fc.record({
-      kind: fc.constant("commit" as const),
-      outputs: fc.array(fc.record({ partition, count }), few),
-      moves: partition,
-      fails: fc.boolean(),
-    }),
-  },
+  { weight: 5, arbitrary: fc.record({ kind: fc.constant("append" as const), entries: fc.array(fc.record({ partition, count, id: fc.option(fc.nat({ max: 3 })) }), few) }) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant("commit" as const), outputs: fc.array(fc.record({ partition, count }), few), moves: partition, fails: fc.boolean() }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant("read" as const), partition, at: fc.double({ min: 0, max: 1, noNaN: true }), bytesMax }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant("follow" as const), partition, bytesMax }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("reopen" as const) }) },
@@ -120,9 +109,7 @@ class Checked {
       records: expected[index]!.values.map((value) => ({ key: value, value, timestamp: 1 })),
       id: id === null ? null : { scope: "s", value: `${id}`, keepMs: 1_000 },
     })));
-    expect(receipts.map(({ topic, partition, position, duplicate }) => ({ topic, partition, position, duplicate }))).toEqual(
-      expected.map(({ receipt }) => receipt),
-    );
+    expect(receipts.map(({ topic, partition, position, duplicate }) => ({ topic, partition, position, duplicate }))).toEqual(expected.map(({ receipt }) => receipt));
   }
 
   #commit({ outputs, moves, fails }: { outputs: readonly { partition: number; count: number }[]; moves: number; fails: boolean }): void {

@@ -114,14 +114,10 @@ describe("embeddedLog() group commit", () => {
     const second = append(log, "2");
     const receipt = await log.commit(unit(membership), () => {});
     disk.release();
-    const codes = (await Promise.allSettled([first, second, receipt.durable])).map((one) =>
-      one.status === "rejected" && isStreamError(one.reason) && one.reason.code
-    );
+    const codes = (await Promise.allSettled([first, second, receipt.durable])).map((one) => one.status === "rejected" && isStreamError(one.reason) && one.reason.code);
 
     expect(codes).toEqual(["DISK_FAILED", "DISK_FAILED", "DISK_FAILED"]);
-    for (
-      const call of [() => append(log, "3"), () => log.flush(), () => log.commit(unit(membership), () => {}), () => reader.take(100), () => log.describe(["a"])]
-    ) {
+    for (const call of [() => append(log, "3"), () => log.flush(), () => log.commit(unit(membership), () => {}), () => reader.take(100), () => log.describe(["a"])]) {
       await refusal(log, "DISK_FAILED", "a call after it", call);
     }
     disk.failure = null;
@@ -155,12 +151,8 @@ describe("embeddedLog() commits", () => {
     const { log } = await open();
     const membership = await member(log, "g", "a");
 
-    await refusal(
-      log,
-      "INVARIANT",
-      "a commit inside",
-      () => log.commit(unit(membership, { outputs: [output("b", 0, "x")] }), () => void log.commit(unit(membership), () => {})),
-    );
+    await refusal(log, "INVARIANT", "a commit inside", () =>
+      log.commit(unit(membership, { outputs: [output("b", 0, "x")] }), () => void log.commit(unit(membership), () => {})));
 
     expect(await valuesOf(log, "b")).toEqual([]);
     await log.close();

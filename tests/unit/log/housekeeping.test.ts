@@ -26,8 +26,7 @@ async function open(spec: Partial<TopicSpec>, disk: Disk = memoryDisk(), clock?:
 }
 
 const put = (log: Log, ...values: string[]): Promise<unknown> => log.append([{ topic: "a", partition: 0, records: texts(...values) }]);
-const set = (log: Log, key: string, value: string | null): Promise<unknown> =>
-  log.append([{ topic: "a", partition: 0, records: [{ key, value, timestamp: 1 }] }]);
+const set = (log: Log, key: string, value: string | null): Promise<unknown> => log.append([{ topic: "a", partition: 0, records: [{ key, value, timestamp: 1 }] }]);
 const startOf = async (log: Log): Promise<number> => (await log.describe(["a"]))[0]!.start;
 
 describe("retention of the embedded log", () => {
@@ -197,11 +196,7 @@ test("F18 compaction begins anew when a transaction of it failed", async () => {
     const disk = new FaultyDisk();
     const { log, clock } = await open({ retention: "compact" }, disk);
     for (let i = 0; i < 12; i++) {
-      await log.append([{
-        topic: "a",
-        partition: 0,
-        records: Array.from({ length: 5 }, (_, k) => ({ key: `k${k}`, value: "x".repeat(100_000), timestamp: 1 })),
-      }]);
+      await log.append([{ topic: "a", partition: 0, records: Array.from({ length: 5 }, (_, k) => ({ key: `k${k}`, value: "x".repeat(100_000), timestamp: 1 })) }]);
     }
     clock.advance(2 * MINUTE_MS);
     for (let i = 0; i < 4; i++) {

@@ -13,13 +13,7 @@ function faultsOf(...specs: Parameters<typeof checkTopicSpecs>[1]): DefinitionEr
 }
 
 test("checkTopicSpecs() names all faults at once", () => {
-  const error = faultsOf(
-    topicSpec("a b"),
-    topicSpec(".."),
-    topicSpec("c", { partitions: 0 }),
-    topicSpec("d", { partitions: 1.5 }),
-    topicSpec("e", { retention: { ageMs: 0 } }),
-  );
+  const error = faultsOf(topicSpec("a b"), topicSpec(".."), topicSpec("c", { partitions: 0 }), topicSpec("d", { partitions: 1.5 }), topicSpec("e", { retention: { ageMs: 0 } }));
 
   expect([error?.code, error?.faults]).toEqual(["OPTION_INVALID", [
     'topic name "a b" is not made of 1 to 249 letters, digits, ".", "_" and "-"',
@@ -33,7 +27,5 @@ test("checkTopicSpecs() names all faults at once", () => {
 test("L10 checkTopicSpecs() refuses another number of partitions, of a topic that is there or said twice", () => {
   expect(faultsOf(topicSpec("known", { partitions: 3 }))).toBe(null);
   expect(faultsOf(topicSpec("known", { partitions: 4 }))?.code).toBe("LOG_TOPIC_MISMATCH");
-  expect(faultsOf(topicSpec("new", { partitions: 1 }), topicSpec("new", { partitions: 2 }))?.faults).toEqual([
-    'topic "new" has 1 partitions, not the 2 asked for',
-  ]);
+  expect(faultsOf(topicSpec("new", { partitions: 1 }), topicSpec("new", { partitions: 2 }))?.faults).toEqual(['topic "new" has 1 partitions, not the 2 asked for']);
 });

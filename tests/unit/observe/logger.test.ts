@@ -6,16 +6,10 @@ import { describe as sentence, logger, type LoggerOptions } from "../../../src/o
 const record = { topic: "payments", partition: 2, position: 41 };
 const warning: ObservedEvent = { type: "warning", message: "careful", error: null };
 
-function printing(
-  options: Omit<LoggerOptions, "runtime"> = {},
-): { readonly lines: string[]; readonly clock: { ms: number }; readonly log: ReturnType<typeof logger> } {
+function printing(options: Omit<LoggerOptions, "runtime"> = {}): { readonly lines: string[]; readonly clock: { ms: number }; readonly log: ReturnType<typeof logger> } {
   const lines: string[] = [];
   const clock = { ms: 0 };
-  const runtime = {
-    now: () => clock.ms,
-    monotonic: () => clock.ms,
-    print: (line: string, stream: "out" | "error" = "out") => void lines.push(`${stream} ${line}`),
-  };
+  const runtime = { now: () => clock.ms, monotonic: () => clock.ms, print: (line: string, stream: "out" | "error" = "out") => void lines.push(`${stream} ${line}`) };
   return { lines, clock, log: logger({ runtime, ...options }) };
 }
 
@@ -24,15 +18,7 @@ describe("logger()", () => {
     const { lines, log } = printing();
 
     log({ type: "listening", url: "http://127.0.0.1:8080", isLoopback: true });
-    log({
-      type: "recordDeadLettered",
-      task: "payments-2",
-      step: "parse",
-      record,
-      attempts: 3,
-      topic: "payments-dlq",
-      error: errorFacts(new ExternalError("DISK_FAILED", "full")),
-    });
+    log({ type: "recordDeadLettered", task: "payments-2", step: "parse", record, attempts: 3, topic: "payments-dlq", error: errorFacts(new ExternalError("DISK_FAILED", "full")) });
 
     expect(lines).toEqual([
       "out 1970-01-01T00:00:00.000Z INFO  Listening on http://127.0.0.1:8080",
@@ -45,15 +31,7 @@ describe("logger()", () => {
 
     log({ type: "recordLate", task: "payments-2", step: "window", record, latenessMs: 5 });
 
-    expect(JSON.parse(lines[0]!.slice("out ".length))).toEqual({
-      time: "1970-01-01T00:00:00.000Z",
-      level: "info",
-      event: "recordLate",
-      task: "payments-2",
-      step: "window",
-      record,
-      latenessMs: 5,
-    });
+    expect(JSON.parse(lines[0]!.slice("out ".length))).toEqual({ time: "1970-01-01T00:00:00.000Z", level: "info", event: "recordLate", task: "payments-2", step: "window", record, latenessMs: 5 });
   });
 
   test("leaves out what is quieter than asked for", () => {
@@ -78,9 +56,7 @@ describe("logger()", () => {
 
     log({ type: "webhookDuplicateDiffers", webhook: "/a", idempotencyId: "x\n2026 ERROR forged\u001b[31m\u202e" });
 
-    expect(lines).toEqual([
-      'error 1970-01-01T00:00:00.000Z WARN  Webhook /a got id "x\\u{a}2026 ERROR forged\\u{1b}[31m\\u{202e}" again with another body: the first one stays',
-    ]);
+    expect(lines).toEqual(['error 1970-01-01T00:00:00.000Z WARN  Webhook /a got id "x\\u{a}2026 ERROR forged\\u{1b}[31m\\u{202e}" again with another body: the first one stays']);
   });
 
   test("cuts long texts", () => {
@@ -124,11 +100,7 @@ describe("describe()", () => {
     [{ type: "partitionsChanged", assigned: ["a-0", "a-1"], revoked: [] }, "info", "Partitions assigned: a-0, a-1; revoked: none"],
     [{ type: "recordSkipped", task: "t-0", step: "s", record, reason: "no key" }, "info", 'Record payments-2@41 skipped in step "s": no key'],
     [{ type: "recordLate", task: "t-0", step: "s", record, latenessMs: 5 }, "info", 'Record payments-2@41 is 5 ms late for step "s"'],
-    [
-      { type: "retryScheduled", task: "t-0", step: "s", record, attempt: 2, delayMs: 10, error },
-      "warn",
-      'Record payments-2@41 failed in step "s", attempt 2, next in 10 ms: Error: boom',
-    ],
+    [{ type: "retryScheduled", task: "t-0", step: "s", record, attempt: 2, delayMs: 10, error }, "warn", 'Record payments-2@41 failed in step "s", attempt 2, next in 10 ms: Error: boom'],
     [{ type: "commitFailed", tasks: ["t-0", "t-1"], error, retryAfterMs: 5 }, "error", "Commit of t-0, t-1 failed, next try in 5 ms: Error: boom"],
     [{ type: "logUnavailable", log: "kafka", error, retryAfterMs: null }, "error", 'Log "kafka" cannot be reached: Error: boom'],
     [{ type: "webhookRejected", webhook: "/a", status: 401, reason: "signature" }, "warn", "Webhook /a answered 401: signature"],

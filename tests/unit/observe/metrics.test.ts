@@ -18,9 +18,7 @@ describe("Metrics", () => {
     const metrics = new Metrics();
     metrics.counter("millrace_records_total", "Records.", { task: "a" });
 
-    expect(() => metrics.counter("millrace_records_total", "Records.")).toThrow(
-      "M1: metric millrace_records_total is a counter by (task), wanted a counter by ()",
-    );
+    expect(() => metrics.counter("millrace_records_total", "Records.")).toThrow("M1: metric millrace_records_total is a counter by (task), wanted a counter by ()");
     expect(() => metrics.histogram("millrace_records_total", "Records.", [1], { task: "a" })).toThrow("M1");
   });
 

@@ -20,13 +20,7 @@ describe("resolveSecret()", () => {
   test("takes text, the variable, or its fallback", () => {
     const take = (secret: Parameters<typeof resolveSecret>[1]): string => resolveSecret(runtime, secret, "secret of x");
 
-    expect([take("given"), take(env("SET")), take(env("SET", "f")), take(env("UNSET", "f")), take(env("EMPTY", "f"))]).toEqual([
-      "given",
-      "hunter2",
-      "hunter2",
-      "f",
-      "f",
-    ]);
+    expect([take("given"), take(env("SET")), take(env("SET", "f")), take(env("UNSET", "f")), take(env("EMPTY", "f"))]).toEqual(["given", "hunter2", "hunter2", "f", "f"]);
   });
 
   test.each([

@@ -7,9 +7,7 @@ import { nativeText } from "./native.ts";
 const runtime = await hostRuntime();
 
 describe("openDatabase() on the host's disk", () => {
-  for (
-    const [name, options] of [["with checksums", {}], ["without checksums", { checksums: false }], ["with pages of 16 KiB", { pageBytes: 16_384 }]] as const
-  ) {
+  for (const [name, options] of [["with checksums", {}], ["without checksums", { checksums: false }], ["with pages of 16 KiB", { pageBytes: 16_384 }]] as const) {
     test(`${name}, makes a file that native SQLite finds sound`, async () => {
       const temp = tempDirectory();
       const database = await openDatabase(runtime, runtime.disk(temp.path), "app.db", options);

@@ -49,9 +49,7 @@ describe("openDatabase()", () => {
   test("journal memory writes straight into the file", async () => {
     const disk = memoryDisk();
     const database = await openDatabase(runtime, disk, "app.db", { journal: "memory", pageBytes: 16_384 });
-    database.exec(
-      "CREATE TABLE entries(name TEXT); BEGIN; INSERT INTO entries VALUES('kept'); COMMIT; BEGIN; INSERT INTO entries VALUES('given up'); ROLLBACK",
-    );
+    database.exec("CREATE TABLE entries(name TEXT); BEGIN; INSERT INTO entries VALUES('kept'); COMMIT; BEGIN; INSERT INTO entries VALUES('given up'); ROLLBACK");
     await database.flush();
 
     expect(disk.list()).toEqual(["app.db"]);
@@ -126,9 +124,7 @@ describe("exec() and prepare()", () => {
   test("use the runtime's clock, in UTC", async () => {
     const database = await openDatabase({ ...runtime, now: () => 1_700_000_000_123 }, memoryDisk(), "app.db");
 
-    expect(textOf(database, "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now') || ' ' || datetime('now', 'localtime')")).toBe(
-      "2023-11-14 22:13:20.123 2023-11-14 22:13:20",
-    );
+    expect(textOf(database, "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now') || ' ' || datetime('now', 'localtime')")).toBe("2023-11-14 22:13:20.123 2023-11-14 22:13:20");
   });
 });
 
@@ -173,15 +169,7 @@ describe("close()", () => {
     database.close();
     database.close();
 
-    for (
-      const call of [
-        () => database.exec("SELECT 1"),
-        () => database.prepare("SELECT 1"),
-        () => statement.step(),
-        () => database.checkpoint(),
-        () => database.exec("BEGIN"),
-      ]
-    ) {
+    for (const call of [() => database.exec("SELECT 1"), () => database.prepare("SELECT 1"), () => statement.step(), () => database.checkpoint(), () => database.exec("BEGIN")]) {
       expect(call).toThrow(/the database was closed/);
     }
     expect(String(await rejectionOf(database.flush()))).toContain("the database was closed");

@@ -25,19 +25,10 @@ function stored(bind: (statement: ReturnType<Database["prepare"]>) => void): { t
 }
 
 describe("bindNumber()", () => {
-  for (
-    const [value, type, quoted] of [
-      [0, "integer", "0"],
-      [-1, "integer", "-1"],
-      [2 ** 31, "integer", "2147483648"],
-      [2 ** 53, "integer", "9007199254740992"],
-      [-(2 ** 53), "integer", "-9007199254740992"],
-      [0.5, "real", "0.5"],
-      [2 ** 54, "real", "18014398509481984.0"],
-      [Infinity, "real", "9.0e+999"],
-      [NaN, "null", "NULL"],
-    ] as const
-  ) {
+  for (const [value, type, quoted] of [
+    [0, "integer", "0"], [-1, "integer", "-1"], [2 ** 31, "integer", "2147483648"], [2 ** 53, "integer", "9007199254740992"], [-(2 ** 53), "integer", "-9007199254740992"],
+    [0.5, "real", "0.5"], [2 ** 54, "real", "18014398509481984.0"], [Infinity, "real", "9.0e+999"], [NaN, "null", "NULL"],
+  ] as const) {
     test(`stores ${value} as ${type}`, () => {
       expect(stored((statement) => statement.bindNumber(0, value))).toEqual({ type, value: quoted });
     });
@@ -45,16 +36,13 @@ describe("bindNumber()", () => {
 
   test("gives any number but NaN back as it was", () => {
     const statement = database.prepare("SELECT ?");
-    fc.assert(
-      fc.property(fc.oneof(fc.double({ noNaN: true }), fc.maxSafeInteger()), (value) => {
-        statement.bindNumber(0, value);
-        statement.step();
-        // SQLite has no minus zero among its integers.
-        expect(statement.number(0)).toBe(value === 0 ? 0 : value);
-        statement.reset();
-      }),
-      { seed: 20_261_120, numRuns: 500 },
-    );
+    fc.assert(fc.property(fc.oneof(fc.double({ noNaN: true }), fc.maxSafeInteger()), (value) => {
+      statement.bindNumber(0, value);
+      statement.step();
+      // SQLite has no minus zero among its integers.
+      expect(statement.number(0)).toBe(value === 0 ? 0 : value);
+      statement.reset();
+    }), { seed: 20_261_120, numRuns: 500 });
   });
 });
 
@@ -64,18 +52,15 @@ describe("bindText() and bindBlob()", () => {
     const unit = fc.oneof(fc.integer({ min: 0, max: 0x7f }), fc.integer({ min: 0, max: 0x10ffff })).map((code) => String.fromCodePoint(code));
     const text = fc.oneof(fc.string({ unit, maxLength: 200 }), fc.nat(9_000).map((length) => "é".repeat(length)));
     const bytes = fc.oneof(fc.uint8Array({ maxLength: 100 }), fc.nat(300_000).map((length) => new Uint8Array(length).fill(length & 255)));
-    fc.assert(
-      fc.property(text, bytes, (someText, someBytes) => {
-        statement.bindText(0, someText);
-        statement.bindBlob(1, someBytes);
-        statement.step();
-        expect(statement.text(0)).toBe(someText.toWellFormed());
-        expect(statement.blob(1)).toEqual(someBytes);
-        expect(statement.blobView(1)).toEqual(someBytes);
-        statement.reset();
-      }),
-      { seed: 20_261_120, numRuns: 300 },
-    );
+    fc.assert(fc.property(text, bytes, (someText, someBytes) => {
+      statement.bindText(0, someText);
+      statement.bindBlob(1, someBytes);
+      statement.step();
+      expect(statement.text(0)).toBe(someText.toWellFormed());
+      expect(statement.blob(1)).toEqual(someBytes);
+      expect(statement.blobView(1)).toEqual(someBytes);
+      statement.reset();
+    }), { seed: 20_261_120, numRuns: 300 });
   });
 
   test("tell empty from null", () => {
@@ -96,19 +81,10 @@ describe("bindText() and bindBlob()", () => {
     const statement = database.prepare("SELECT typeof(?1) || quote(?1)");
     const seen: string[] = [];
 
-    for (
-      const bind of [
-        () => statement.bindText(0, "abc"),
-        () => statement.bindText(0, "xyz"),
-        () => statement.bindBlob(0, new Uint8Array([1, 2, 3])),
-        () => statement.bindText(0, "abc"),
-        () => statement.bindNumber(0, 7),
-        () => statement.bindText(0, "abc"),
-        () => statement.bindNull(0),
-        () => statement.bindText(0, "abc"),
-        () => statement.bindText(0, "a"),
-      ]
-    ) {
+    for (const bind of [
+      () => statement.bindText(0, "abc"), () => statement.bindText(0, "xyz"), () => statement.bindBlob(0, new Uint8Array([1, 2, 3])), () => statement.bindText(0, "abc"),
+      () => statement.bindNumber(0, 7), () => statement.bindText(0, "abc"), () => statement.bindNull(0), () => statement.bindText(0, "abc"), () => statement.bindText(0, "a"),
+    ]) {
       bind();
       statement.step();
       seen.push(statement.text(0));

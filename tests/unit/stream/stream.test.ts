@@ -84,9 +84,7 @@ describe("steps without state", () => {
   test("FA-23 forEach() sees value, key, timestamp, headers, partition and position", async () => {
     const { app, input } = setUp();
     const seen: unknown[] = [];
-    app.stream(input).forEach((value, { key, timestamp, headers, topic, partition, position }) =>
-      void seen.push([value, key, timestamp, headers.get("Trace"), topic, partition, position])
-    );
+    app.stream(input).forEach((value, { key, timestamp, headers, topic, partition, position }) => void seen.push([value, key, timestamp, headers.get("Trace"), topic, partition, position]));
     const stand = await open(app);
 
     await input.send({ k: "a", v: 1 }, { timestamp: 7, headers: { trace: "x" } });
@@ -115,9 +113,7 @@ describe("steps without state", () => {
     app.stream(input).merge(other).map((value) => value.v).to("out");
     const stand = await open(app);
 
-    for (const [topic, v, at] of [[input, 1, 10], [input, 3, 30], [input, 5, 50], [other, 2, 20], [other, 4, 40]] as const) {
-      await topic.send({ k: "a", v }, { timestamp: at });
-    }
+    for (const [topic, v, at] of [[input, 1, 10], [input, 3, 30], [input, 5, 50], [other, 2, 20], [other, 4, 40]] as const) await topic.send({ k: "a", v }, { timestamp: at });
     await stand.drain();
 
     expect(valuesOf(stand.log, "out")).toEqual([1, 2, 3, 4, 5]);
@@ -145,11 +141,7 @@ describe("topics on the way", () => {
     await input.send({ k: "a", v: 1 }, { timestamp: 7, headers: { mine: "x" } });
     await stand.drain();
 
-    expect(recordsOf(stand.log, "out").map(({ key, timestamp, headers }) => ({ key, timestamp, headers }))).toEqual([{
-      key: "g1",
-      timestamp: 7,
-      headers: { mine: "x" },
-    }]);
+    expect(recordsOf(stand.log, "out").map(({ key, timestamp, headers }) => ({ key, timestamp, headers }))).toEqual([{ key: "g1", timestamp: 7, headers: { mine: "x" } }]);
     await stand.crash();
   });
 
@@ -160,10 +152,7 @@ describe("topics on the way", () => {
 
     const stand = await run(app, input, ["a", 1], ["b", 2]);
 
-    expect([jsonOf(stand.log, "between"), valuesOf(stand.log, "named"), valuesOf(stand.log, "out")]).toEqual([[{ k: "a", v: 2 }, { k: "b", v: 3 }], [20, 30], [
-      21,
-      31,
-    ]]);
+    expect([jsonOf(stand.log, "between"), valuesOf(stand.log, "named"), valuesOf(stand.log, "out")]).toEqual([[{ k: "a", v: 2 }, { k: "b", v: 3 }], [20, 30], [21, 31]]);
     await stand.crash();
   });
 
@@ -196,9 +185,7 @@ describe("topics on the way", () => {
     }
 
     const partitionsOf = new Map<string, Set<number>>();
-    for (const { key, partition, bytes } of recordsOf(stand.log, "t-thirds-repartition")) {
-      if (bytes !== null) partitionsOf.set(key!, (partitionsOf.get(key!) ?? new Set()).add(partition));
-    }
+    for (const { key, partition, bytes } of recordsOf(stand.log, "t-thirds-repartition")) if (bytes !== null) partitionsOf.set(key!, (partitionsOf.get(key!) ?? new Set()).add(partition));
     expect([...partitionsOf.values()].map(({ size }) => size)).toEqual([1, 1, 1]);
     expect([...orders].toSorted()).toEqual([0, 1, 2].map((rest) => [`g${rest}`, Array.from({ length: 10 }, (_, i) => i * 3 + rest)]));
     await stand.crash();
@@ -218,10 +205,7 @@ describe("topics on the way", () => {
     expect(app.topology().topics.filter(({ internal }) => internal).map(({ name }) => name)).toEqual(["t-in-by-repartition"]);
     expect(valuesOf(stand.log, "own")).toMatchObject([{ key: "x", value: { n: 3 } }]);
     const objects = valuesOf(stand.log, "objects") as { key: unknown; value: { n: number } }[];
-    expect(objects.toSorted((a, b) => b.value.n - a.value.n)).toMatchObject([{ key: { a: ["x", null], b: 1 }, value: { n: 2 } }, {
-      key: { a: ["x", null], b: 2 },
-      value: { n: 1 },
-    }]);
+    expect(objects.toSorted((a, b) => b.value.n - a.value.n)).toMatchObject([{ key: { a: ["x", null], b: 1 }, value: { n: 2 } }, { key: { a: ["x", null], b: 2 }, value: { n: 1 } }]);
     await stand.crash();
   });
 
@@ -283,19 +267,7 @@ describe("windows", () => {
       await stand.crash();
     }
 
-    const value = {
-      n: 5,
-      big: 3,
-      total: 15,
-      average: 3,
-      least: 1,
-      most: new Date(5),
-      large: 5n,
-      first: 1,
-      last: "v2",
-      all: [3, 1, 4, 2, 5].map((v) => ({ k: "a", v })),
-      some: [{ k: "a", v: 3 }, { k: "a", v: 1 }],
-    };
+    const value = { n: 5, big: 3, total: 15, average: 3, least: 1, most: new Date(5), large: 5n, first: 1, last: "v2", all: [3, 1, 4, 2, 5].map((v) => ({ k: "a", v })), some: [{ k: "a", v: 3 }, { k: "a", v: 1 }] };
     expect(results.map((result) => JSON.stringify(result, (_name, one: unknown) => typeof one === "bigint" ? Number(one) : one))).toEqual(
       Array.from({ length: 3 }, () => JSON.stringify([{ key: "a", start: 0, end: 100, value: { ...value, large: 5 } }])),
     );
@@ -303,12 +275,7 @@ describe("windows", () => {
 
   test("tombstones are counted by count() alone: other folds of a window of nothing else are those of nothing", async () => {
     const { app, input } = setUp();
-    app.stream(input).groupByKey().window(tumbling(10)).aggregate({
-      n: count(),
-      total: sum((value) => value.v),
-      average: mean((value) => value.v),
-      big: count((value) => value.v > 1),
-    }).to("out");
+    app.stream(input).groupByKey().window(tumbling(10)).aggregate({ n: count(), total: sum((value) => value.v), average: mean((value) => value.v), big: count((value) => value.v > 1) }).to("out");
     app.stream(input).groupByKey().window(tumbling(10), { name: "sums" }).aggregate({ total: sum((value) => value.v) }).to("sums");
     const stand = await open(app);
 
@@ -318,12 +285,7 @@ describe("windows", () => {
     await stand.append("in", [{ key: "a", value: null, timestamp: 2 }, { key: "b", value: '{"k":"b","v":1}', timestamp: 50 }]);
     await stand.drain();
 
-    expect([valuesOf(stand.log, "out"), valuesOf(stand.log, "sums")]).toEqual([[{
-      key: "a",
-      start: 0,
-      end: 10,
-      value: { n: 2, total: 0, average: null, big: 0 },
-    }], []]);
+    expect([valuesOf(stand.log, "out"), valuesOf(stand.log, "sums")]).toEqual([[{ key: "a", start: 0, end: 10, value: { n: 2, total: 0, average: null, big: 0 } }], []]);
     await stand.crash();
   });
 
@@ -363,10 +325,7 @@ describe("windows", () => {
     const stand = await run(app, input, ["a", 1, 100], ["a", 2, 5], ["a", 13, 6]);
 
     expect(heard).toEqual([[2, "a", 5, 95, [{ start: 0, end: 10 }], 1]]);
-    expect({ late: recordsOf(stand.log, "in-late").length, letters: recordsOf(stand.log, "in-dlq").map(({ headers }) => headers["mr-step"]) }).toEqual({
-      late: 0,
-      letters: ["told"],
-    });
+    expect({ late: recordsOf(stand.log, "in-late").length, letters: recordsOf(stand.log, "in-dlq").map(({ headers }) => headers["mr-step"]) }).toEqual({ late: 0, letters: ["told"] });
     await stand.crash();
   });
 
@@ -379,14 +338,7 @@ describe("windows", () => {
     expect(recordsOf(stand.log, "in-late").map(({ headers }) => [headers["mr-lateness-ms"], headers["mr-missed"]])).toEqual([
       ["35", JSON.stringify([10, 20, 30, 40].map((start) => ({ start, end: start + 60 })))],
     ]);
-    expect((valuesOf(stand.log, "out") as { start: number; value: { n: number } }[]).map(({ start, value }) => [start, value.n])).toEqual([
-      [50, 2],
-      [60, 2],
-      [70, 1],
-      [80, 1],
-      [90, 1],
-      [100, 1],
-    ]);
+    expect((valuesOf(stand.log, "out") as { start: number; value: { n: number } }[]).map(({ start, value }) => [start, value.n])).toEqual([[50, 2], [60, 2], [70, 1], [80, 1], [90, 1], [100, 1]]);
     await stand.crash();
   });
 
@@ -400,8 +352,7 @@ describe("windows", () => {
     await stand.append("in", [1, 11, 12, 100].map((timestamp) => ({ key: "a", value: "x", timestamp })));
     await stand.drain();
 
-    const counts = (topic: string): unknown =>
-      (valuesOf(stand.log, topic) as { start: number; value: { n: number } }[]).map(({ start, value }) => [start, value.n]);
+    const counts = (topic: string): unknown => (valuesOf(stand.log, topic) as { start: number; value: { n: number } }[]).map(({ start, value }) => [start, value.n]);
     expect([counts("tens"), counts("twenties")]).toEqual([[[0, 1], [10, 2]], [[0, 3]]]);
     await stand.crash();
   });

@@ -95,14 +95,9 @@ test(`every record ends in exactly one place, in the order of its key, whatever 
           return { ...opened, log: log = new RefusingLog(opened.log) };
         },
       };
-      const stand = await open(app, {
-        runtime,
-        driver,
-        worker: { commitIntervalMs: 20, commitWaitMs: 15, commitRecords, cacheBytes, stepRecords: 3, clockIntervalMs: 10 },
-      });
+      const stand = await open(app, { runtime, driver, worker: { commitIntervalMs: 20, commitWaitMs: 15, commitRecords, cacheBytes, stepRecords: 3, clockIntervalMs: 10 } });
       const sent: (In & { readonly key: string })[] = [];
-      const send = async (key: string, value: In, timestamp: number): Promise<void> =>
-        void await stand.append("in", [{ key, value: JSON.stringify(value), timestamp }], Number(key.slice(1)) % partitions);
+      const send = async (key: string, value: In, timestamp: number): Promise<void> => void await stand.append("in", [{ key, value: JSON.stringify(value), timestamp }], Number(key.slice(1)) % partitions);
 
       for (const one of actions) {
         if (one.kind === "send") {
@@ -133,16 +128,11 @@ test(`every record ends in exactly one place, in the order of its key, whatever 
       const windows = (valuesOf(log, "windows") as { key: string; start: number; value: { n: number; all: In[] } }[]).filter(({ start }) => start < END);
       const byKey = (ids: readonly number[]): unknown => Object.groupBy(ids, (id) => keyOf.get(id)!);
       expect(byKey(copy)).toEqual(byKey(resolved.map(({ id }) => id)));
-      expect((jsonOf(log, "in-dlq") as In[]).map(({ id }) => id).toSorted((a, b) => a - b)).toEqual(
-        sent.filter(({ fate }) => fate.endsWith("poison") || fate === "late-failing").map(({ id }) => id),
-      );
+      expect((jsonOf(log, "in-dlq") as In[]).map(({ id }) => id).toSorted((a, b) => a - b)).toEqual(sent.filter(({ fate }) => fate.endsWith("poison") || fate === "late-failing").map(({ id }) => id));
       expect(new Map(windows.map(({ key, value }) => [key, value.all.map(({ id }) => id)]))).toEqual(
         new Map(Object.entries(Object.groupBy(resolved, ({ key }) => key)).map(([key, records]) => [key, records!.map(({ id }) => id)])),
       );
-      expect([windows.map(({ value }) => value.n).reduce((a, b) => a + b, 0), windows.length]).toEqual([
-        resolved.length,
-        new Set(resolved.map(({ key }) => key)).size,
-      ]);
+      expect([windows.map(({ value }) => value.n).reduce((a, b) => a + b, 0), windows.length]).toEqual([resolved.length, new Set(resolved.map(({ key }) => key)).size]);
       expect(stand.engine.worker.tasks.map((task) => task.unresolved.size).every((size) => size === 0)).toBe(true);
       await stand.crash();
     }),

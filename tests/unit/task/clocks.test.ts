@@ -650,10 +650,6 @@ test("100,000 windows closed by one record: bounded steps, each once, also over 
   await stand.drain();
 
   const starts = (valuesOf(stand.log, "out") as { start: number }[]).map(({ start }) => start);
-  expect({ isBounded: firedInOne <= 1_000, count: starts.length, isAscending: starts.every((start, i) => start === i * 10) }).toEqual({
-    isBounded: true,
-    count: windows,
-    isAscending: true,
-  });
+  expect({ isBounded: firedInOne <= 1_000, count: starts.length, isAscending: starts.every((start, i) => start === i * 10) }).toEqual({ isBounded: true, count: windows, isAscending: true });
   await stand.crash();
 });

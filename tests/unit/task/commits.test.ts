@@ -97,12 +97,7 @@ describe("a commit that fails", () => {
       await stand.drain();
 
       expect(during).toMatchObject({ health: { status: "degraded", reason: "commits fail: the disk is full", live: true }, counts: [1, 2], letters: 0 });
-      expect({
-        counts: valuesOf(stand.log, "counts"),
-        copy: valuesOf(stand.log, "copy"),
-        letters: jsonOf(stand.log, "in-dlq"),
-        status: stand.engine.health().status,
-      }).toEqual({
+      expect({ counts: valuesOf(stand.log, "counts"), copy: valuesOf(stand.log, "copy"), letters: jsonOf(stand.log, "in-dlq"), status: stand.engine.health().status }).toEqual({
         counts: [1, 2, 3, 1],
         copy: [1, 2, 4, 5],
         letters: [{ k: "a", v: 13 }],
@@ -176,15 +171,8 @@ describe("a commit that fails", () => {
       for (const partition of [0, 1]) await input.send({ k: "end", v: 0 }, { timestamp: 1_000, partition });
       for (let i = 0; i < failures.length + 5; i++) await stand.advance(30_000);
       await stand.drain();
-      const out = (valuesOf(stand.log, "out") as { key: string; start: number; value: unknown }[]).toSorted((a, b) =>
-        a.start - b.start || (a.key < b.key ? -1 : 1)
-      );
-      const results = {
-        out,
-        copy: (valuesOf(stand.log, "copy") as number[]).toSorted((a, b) => a - b),
-        letters: recordsOf(stand.log, "in-dlq").length,
-        late: recordsOf(stand.log, "in-late").length,
-      };
+      const out = (valuesOf(stand.log, "out") as { key: string; start: number; value: unknown }[]).toSorted((a, b) => a.start - b.start || (a.key < b.key ? -1 : 1));
+      const results = { out, copy: (valuesOf(stand.log, "copy") as number[]).toSorted((a, b) => a - b), letters: recordsOf(stand.log, "in-dlq").length, late: recordsOf(stand.log, "in-late").length };
       await stand.crash();
       return results;
     };
@@ -208,11 +196,7 @@ describe("a commit that fails", () => {
     await stand.settle();
     await stand.advance(60_000);
 
-    expect([log.log.commits, stand.engine.worker.state, stand.engine.health()]).toMatchObject([1, "failed", {
-      status: "error",
-      reason: "page 7 is damaged",
-      live: false,
-    }]);
+    expect([log.log.commits, stand.engine.worker.state, stand.engine.health()]).toMatchObject([1, "failed", { status: "error", reason: "page 7 is damaged", live: false }]);
     await stand.crash();
   });
 
@@ -253,11 +237,7 @@ describe("a commit", () => {
     await stand.advance(49);
     const waiting = stand.engine.worker.stats.commits;
     await stand.advance(1);
-    const committed = {
-      commits: stand.engine.worker.stats.commits,
-      position: await stand.log.committed("t", [{ topic: "in", partition: 0 }]),
-      out: valuesOf(stand.log, "out"),
-    };
+    const committed = { commits: stand.engine.worker.stats.commits, position: await stand.log.committed("t", [{ topic: "in", partition: 0 }]), out: valuesOf(stand.log, "out") };
     await stand.restart();
     await stand.settle();
     slow.open();
@@ -352,11 +332,7 @@ describe("a commit", () => {
     await stopped;
     await stand.start();
 
-    expect([valuesOf(stand.log, "out"), await stand.log.committed("t", [{ topic: "in", partition: 0 }])]).toEqual([[1], [{
-      topic: "in",
-      partition: 0,
-      position: 1,
-    }]]);
+    expect([valuesOf(stand.log, "out"), await stand.log.committed("t", [{ topic: "in", partition: 0 }])]).toEqual([[1], [{ topic: "in", partition: 0, position: 1 }]]);
     await stand.crash();
   });
 
@@ -399,15 +375,7 @@ class Group {
   }
 
   async join(): Promise<Worker> {
-    const options = {
-      log: this.log as Log,
-      runtime: this.#runtime,
-      database: this.#database,
-      topology: internalsOf(this.#app).builder.build(),
-      commitIntervalMs: 5,
-      stepRecords: 3,
-      clockIntervalMs: 1,
-    };
+    const options = { log: this.log as Log, runtime: this.#runtime, database: this.#database, topology: internalsOf(this.#app).builder.build(), commitIntervalMs: 5, stepRecords: 3, clockIntervalMs: 1 };
     const worker = await Worker.start(options);
     this.workers.push(worker);
     return worker;
@@ -433,18 +401,13 @@ describe("two workers in a group", () => {
     const random = new Random(SEED);
     for (let round = 0; round < 4; round++) {
       const { app, input } = setUp(4);
-      app.stream(input).groupBy((value) => `g${value.v % 7}`).window(tumbling(50, { grace: 10_000 })).aggregate({ n: count(), total: sum((value) => value.v) })
-        .to("out");
+      app.stream(input).groupBy((value) => `g${value.v % 7}`).window(tumbling(50, { grace: 10_000 })).aggregate({ n: count(), total: sum((value) => value.v) }).to("out");
       app.stream(input).map(async (value) => value.v).to("copy");
       const runtime = runtimeOf(SEED + round);
       const group = new Group(app, runtime, await openDatabase(runtime, memoryDisk(), "state.db"));
       await group.join();
       const sendAt = async (v: number, timestamp: number, partition: number): Promise<void> =>
-        void await group.log.append([{
-          topic: "in",
-          partition,
-          records: [{ key: `k${v}`, value: JSON.stringify({ k: `k${v}`, v }), timestamp, headers: [] }],
-        }]);
+        void await group.log.append([{ topic: "in", partition, records: [{ key: `k${v}`, value: JSON.stringify({ k: `k${v}`, v }), timestamp, headers: [] }] }]);
 
       for (let i = 0; i < 200; i++) {
         await sendAt(i, i, i % 4);
@@ -460,9 +423,7 @@ describe("two workers in a group", () => {
       }
 
       const copy = (valuesOf(group.log, "copy") as number[]).toSorted((a, b) => a - b);
-      const out = (valuesOf(group.log, "out") as { key: string; start: number; value: { n: number; total: number } }[]).map(({ key, start, value }) =>
-        `${start} ${key} ${value.n} ${value.total}`
-      );
+      const out = (valuesOf(group.log, "out") as { key: string; start: number; value: { n: number; total: number } }[]).map(({ key, start, value }) => `${start} ${key} ${value.n} ${value.total}`);
       const wanted = new Map<string, number[]>();
       for (let i = 0; i < 200; i++) {
         const id = `${Math.floor(i / 50) * 50} g${i % 7}`;
@@ -481,9 +442,7 @@ describe("two workers in a group", () => {
     const group = new Group(app, runtime, await openDatabase(runtime, memoryDisk(), "state.db"));
     const first = await group.join();
     void input;
-    for (let v = 0; v < 10; v++) {
-      await group.log.append([{ topic: "in", partition: v % 2, records: [{ key: "a", value: JSON.stringify({ k: "a", v }), timestamp: v, headers: [] }] }]);
-    }
+    for (let v = 0; v < 10; v++) await group.log.append([{ topic: "in", partition: v % 2, records: [{ key: "a", value: JSON.stringify({ k: "a", v }), timestamp: v, headers: [] }] }]);
     first.step();
 
     group.log.failure = () => new Error("refused");
@@ -505,9 +464,7 @@ describe("two workers in a group", () => {
     const runtime = runtimeOf();
     const group = new Group(app, runtime, await openDatabase(runtime, memoryDisk(), "state.db"));
     const first = await group.join();
-    for (let v = 0; v < 10; v++) {
-      await group.log.append([{ topic: "other", partition: v % 2, records: [{ key: "a", value: JSON.stringify({ k: "a", v }), timestamp: v, headers: [] }] }]);
-    }
+    for (let v = 0; v < 10; v++) await group.log.append([{ topic: "other", partition: v % 2, records: [{ key: "a", value: JSON.stringify({ k: "a", v }), timestamp: v, headers: [] }] }]);
     first.step();
     group.log.failure = () => new Error("refused");
     group.log.asking = gate();

@@ -54,14 +54,7 @@ export function recordsOf(log: Log, topic: string): ReadRecord[] {
       cursor.open(chunk.bytes, chunk.start, chunk.end, from);
       while (cursor.next()) {
         const headers = Object.fromEntries(cursor.headers().map(({ name, value }) => [name, headerText(value)]));
-        found.push({
-          partition,
-          position: cursor.position,
-          key: cursor.keyText(),
-          bytes: cursor.valueBytes()?.slice() ?? null,
-          timestamp: cursor.timestamp,
-          headers,
-        });
+        found.push({ partition, position: cursor.position, key: cursor.keyText(), bytes: cursor.valueBytes()?.slice() ?? null, timestamp: cursor.timestamp, headers });
       }
     }
     reader.close();

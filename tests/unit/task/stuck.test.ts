@@ -78,11 +78,7 @@ test("an input that knows of records and gives none is named, and opened again f
   await next.append("in", [{ key: "a", value: "1" }]);
 
   for (let i = 0; i < 40; i++) await next.advance(1_000);
-  expect(next.engine.health()).toMatchObject({
-    status: "degraded",
-    live: true,
-    reason: expect.stringMatching(/^task in\/0 has been given nothing of in-0 from position 0 on for \d+ s/),
-  });
+  expect(next.engine.health()).toMatchObject({ status: "degraded", live: true, reason: expect.stringMatching(/^task in\/0 has been given nothing of in-0 from position 0 on for \d+ s/) });
   for (let i = 0; i < 270; i++) await next.advance(1_000);
   await next.drain();
   expect(next.engine.health().status).toBe("ok");

@@ -27,8 +27,7 @@ function versionOf(isMerged: boolean, isDown: boolean): Version {
 }
 
 function said(stand: Stand, topic: string): string[] {
-  return (valuesOf(stand.log, topic) as { key: string; start: number; value: { n: number } }[]).map(({ key, start, value }) => `${key} ${start} ${value.n}`)
-    .toSorted();
+  return (valuesOf(stand.log, topic) as { key: string; start: number; value: { n: number } }[]).map(({ key, start, value }) => `${key} ${start} ${value.n}`).toSorted();
 }
 
 describe("F31 streams that are merged, or parted", () => {
@@ -38,9 +37,7 @@ describe("F31 streams that are merged, or parted", () => {
       const runtime = runtimeOf();
       const former = versionOf(before, true);
       const first = await open(former.app, { driver, runtime });
-      for (const topic of [former.input, former.other]) {
-        for (const [key, value, timestamp] of [["a", 1, 5], ["b", 1, 100], ["c", 2, 101]] as const) await topic.send(value, { key, timestamp });
-      }
+      for (const topic of [former.input, former.other]) for (const [key, value, timestamp] of [["a", 1, 5], ["b", 1, 100], ["c", 2, 101]] as const) await topic.send(value, { key, timestamp });
       await first.drain();
       await first.crash();
 

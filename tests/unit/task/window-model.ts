@@ -22,14 +22,7 @@ export interface ModelResult {
   readonly key: string;
   readonly start: number;
   readonly end: number;
-  readonly value: {
-    readonly n: number;
-    readonly total: number;
-    readonly mean: number | null;
-    readonly all: readonly number[] | null;
-    readonly first: number | null;
-    readonly last: number | null;
-  };
+  readonly value: { readonly n: number; readonly total: number; readonly mean: number | null; readonly all: readonly number[] | null; readonly first: number | null; readonly last: number | null };
   /** Of the record of the result. */
   readonly timestamp: number;
 }
@@ -99,15 +92,7 @@ export function modelOf(windows: ModelWindows, records: readonly ModelRecord[]):
   }
 }
 
-function resultOf(
-  { key, start, values, times }: {
-    readonly key: string;
-    readonly start: number;
-    readonly values: readonly (number | undefined)[];
-    readonly times: readonly number[];
-  },
-  sizeMs: number,
-): ModelResult {
+function resultOf({ key, start, values, times }: { readonly key: string; readonly start: number; readonly values: readonly (number | undefined)[]; readonly times: readonly number[] }, sizeMs: number): ModelResult {
   const kept = values.flatMap((v, index) => v === undefined ? [] : [{ v, at: times[index]! }]);
   const total = kept.reduce((sum, { v }) => sum + v, 0);
   const earliest = Math.min(...kept.map(({ at }) => at)), latest = Math.max(...kept.map(({ at }) => at));

@@ -50,11 +50,7 @@ const courseArbitrary: fc.Arbitrary<Course> = fc.record({
 
 function appOf(windows: ModelWindows, emit: "close" | "update", isAsync: boolean, partitions = 1): App {
   const app = createApp("t", { errors: { retry: false } });
-  const input = app.topic<string | null, number>("in", {
-    watermarkDelay: windows.watermarkDelayMs,
-    negativeTimestamps: windows.negativeTimestamps,
-    partitions,
-  });
+  const input = app.topic<string | null, number>("in", { watermarkDelay: windows.watermarkDelayMs, negativeTimestamps: windows.negativeTimestamps, partitions });
   const stream = app.stream(input);
   const prepared = isAsync ? stream.map(async (value) => value) : stream;
   prepared.window(hopping(windows.sizeMs, { every: windows.advanceMs, offset: windows.offsetMs, grace: windows.graceMs }), { emit })
@@ -64,11 +60,7 @@ function appOf(windows: ModelWindows, emit: "close" | "update", isAsync: boolean
 }
 
 /** Runs the records and gives what was said and what was late. */
-async function run(
-  app: App,
-  records: readonly ModelRecord[],
-  course: Course,
-): Promise<{ readonly results: ModelResult[]; readonly letters: ModelLetter[]; readonly stand: Stand }> {
+async function run(app: App, records: readonly ModelRecord[], course: Course): Promise<{ readonly results: ModelResult[]; readonly letters: ModelLetter[]; readonly stand: Stand }> {
   const { stepRecords, commitRecords, cacheBytes } = course;
   const stand = await open(app, { runtime: runtimeOf(), driver: embedded({ disk: memoryDisk() }), worker: { stepRecords, commitRecords, cacheBytes } });
   for (let at = 0; at < records.length; at += course.batch) {
@@ -147,21 +139,13 @@ describe(`windows against a model, seed ${SEED}`, () => {
   });
 
   test("the results on close do not depend on the number of partitions, nor on a repartition in between, given grace enough", async () => {
-    const wide = fc.tuple(
-      windowsArbitrary.map((windows) => ({ ...windows, graceMs: 1_000 })),
-      fc.array(recordArbitrary, { minLength: 1, maxLength: 60 }),
-      courseArbitrary,
-    );
+    const wide = fc.tuple(windowsArbitrary.map((windows) => ({ ...windows, graceMs: 1_000 })), fc.array(recordArbitrary, { minLength: 1, maxLength: 60 }), courseArbitrary);
     await fc.assert(
       fc.asyncProperty(wide, fc.constantFrom(1, 3, 8), fc.boolean(), async ([windows, records, course], partitions, isRepartitioned) => {
         const ended = [...records.flatMap(({ key, at, v }) => key === null ? [] : [{ key, at, v }]), ...KEYS.map((key) => ({ key, at: BASE, v: 0 }))];
         const wanted = modelOf(windows, ended);
         const app = createApp("t", { errors: { retry: false } });
-        const topic = app.topic<string, readonly [string, number | null]>("in", {
-          watermarkDelay: windows.watermarkDelayMs,
-          negativeTimestamps: windows.negativeTimestamps,
-          partitions,
-        });
+        const topic = app.topic<string, readonly [string, number | null]>("in", { watermarkDelay: windows.watermarkDelayMs, negativeTimestamps: windows.negativeTimestamps, partitions });
         const stream = app.stream(topic);
         (isRepartitioned ? stream.groupBy(([key]) => key, { partitions: 3 }) : stream.groupByKey())
           .window(hopping(windows.sizeMs, { every: windows.advanceMs, offset: windows.offsetMs, grace: windows.graceMs }))

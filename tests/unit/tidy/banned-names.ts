@@ -41,11 +41,7 @@ const bans: readonly Ban[] = [
 
 /** A name that is called or handed on, but not a member, key or method of that name. */
 function calls(names: readonly string[], instead: string): readonly Ban[] {
-  return names.map((name) => ({
-    name,
-    pattern: new RegExp(String.raw`(?<![.#\w$]|function\s+)${name}\s*\((?!\s*\)\s*[:{]|\s*[{\w]+\??\s*:|\s*$)`, "gm"),
-    instead,
-  }));
+  return names.map((name) => ({ name, pattern: new RegExp(String.raw`(?<![.#\w$]|function\s+)${name}\s*\((?!\s*\)\s*[:{]|\s*[{\w]+\??\s*:|\s*$)`, "gm"), instead }));
 }
 
 /** A name of which a member is taken, or that is handed on. A variable of one's own of that name would hide the global: it is declared with `const`, `let`, or as a parameter. */
@@ -67,8 +63,5 @@ export function bannedUses({ path, text }: RepositoryFile): readonly BannedUse[]
 /** Whether a file has a variable or parameter of its own of this name. */
 function isDeclared(code: string, name: string): boolean {
   if (!/^\w+$/.test(name)) return false;
-  return new RegExp(
-    String
-      .raw`\b(?:const|let|function)\s+${name}\b|\b(?:const|let)\s*\{[^}=]*\b${name}\b[^}]*\}\s*=|[(,]\s*(?:\{[^}]*\b)?${name}\b\s*(?:[,}][^)]*)?\??\s*:|[(,]\s*${name}\s*[,)][^;{]*=>`,
-  ).test(code);
+  return new RegExp(String.raw`\b(?:const|let|function)\s+${name}\b|\b(?:const|let)\s*\{[^}=]*\b${name}\b[^}]*\}\s*=|[(,]\s*(?:\{[^}]*\b)?${name}\b\s*(?:[,}][^)]*)?\??\s*:|[(,]\s*${name}\s*[,)][^;{]*=>`).test(code);
 }

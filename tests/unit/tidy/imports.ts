@@ -41,12 +41,7 @@ export const packageHomes: Readonly<Record<string, string>> = {
 export function importsOf({ path, text }: RepositoryFile): readonly Import[] {
   const { code } = sourceText(text);
   const found: Import[] = [];
-  const forms = [
-    /\b(?:import|export)\b[^;"'`]*?\bfrom\s*(["'])( *)\1/g,
-    /\bimport\s*\(\s*(["'`])( *)\1/g,
-    /\bimport\s*(["'])( *)\1/g,
-    /\.resolve\(\s*(["'])( *)\1/g,
-  ];
+  const forms = [/\b(?:import|export)\b[^;"'`]*?\bfrom\s*(["'])( *)\1/g, /\bimport\s*\(\s*(["'`])( *)\1/g, /\bimport\s*(["'])( *)\1/g, /\.resolve\(\s*(["'])( *)\1/g];
   for (const form of forms) {
     for (const match of code.matchAll(form)) {
       const end = match.index + match[0].length - 1;

@@ -30,7 +30,7 @@ export function sourceText(text: string): SourceText {
   };
   const template = (): void => {
     const start = position;
-    for (let end = start;; end++) {
+    for (let end = start; ; end++) {
       if (end >= text.length) return blank(end);
       if (text[end] === "\\") end++;
       else if (text[end] === "`") {

@@ -45,11 +45,7 @@ const unusable: readonly (readonly [name: string, define: (app: App) => void, se
     'retention of topic "t" is NaN, wanted whole milliseconds, or text such as "1h 30m": units w d h m s ms, largest first, each once',
   ],
   ["attempts", (app) => void app.topic("t", { errors: { retry: { attempts: 0 } } }), 'errors.retry.attempts of topic "t" is 0, wanted a whole number from 1'],
-  [
-    "then",
-    (app) => void app.topic("t", { errors: { then: untyped("explode") } }),
-    'errors.then of topic "t" is "explode", wanted "dead-letter", "skip" or "stop"',
-  ],
+  ["then", (app) => void app.topic("t", { errors: { then: untyped("explode") } }), 'errors.then of topic "t" is "explode", wanted "dead-letter", "skip" or "stop"'],
   [
     "two topics of one name",
     (app) => {
@@ -88,26 +84,14 @@ const unusable: readonly (readonly [name: string, define: (app: App) => void, se
   ["no features", (app) => void app.features("s", {}), 'Features "s" are empty, wanted at least one'],
   ["a feature without a schema", (app) => void app.features("s", { n: untyped(7) }), 'Feature "n" of "s" has no schema: wanted a Standard Schema'],
   ["a name of features", (app) => void app.features("s/x", { n: v.number() }), 'The name of features "s/x" cannot be used: wanted 1 to 100 of A-Z a-z 0-9 _ -'],
-  [
-    "emit",
-    (app) => void app.stream(app.topic("t")).window(tumbling(1), { emit: untyped("never") }).aggregate({ n: count() }),
-    'emit of window "t-tumbling-1" is "never", wanted "close" or "update"',
-  ],
+  ["emit", (app) => void app.stream(app.topic("t")).window(tumbling(1), { emit: untyped("never") }).aggregate({ n: count() }), 'emit of window "t-tumbling-1" is "never", wanted "close" or "update"'],
   [
     "late",
     (app) => void app.stream(app.topic("t")).window(tumbling(1), { late: untyped("keep") }).aggregate({ n: count() }),
     'late of window "t-tumbling-1" is "keep", wanted "topic", "drop" or a function',
   ],
-  [
-    "no aggregators",
-    (app) => void app.stream(app.topic("t")).window(tumbling(1)).aggregate({}),
-    'aggregate() of window "t-tumbling-1" got no aggregators, wanted at least one',
-  ],
-  [
-    "a branch named rest",
-    (app) => void app.stream(app.topic("t")).branch({ rest: () => true }),
-    'branch() of "t" has a branch "rest", which is the name for what matches none',
-  ],
+  ["no aggregators", (app) => void app.stream(app.topic("t")).window(tumbling(1)).aggregate({}), 'aggregate() of window "t-tumbling-1" got no aggregators, wanted at least one'],
+  ["a branch named rest", (app) => void app.stream(app.topic("t")).branch({ rest: () => true }), 'branch() of "t" has a branch "rest", which is the name for what matches none'],
   [
     "a resolver without a handler",
     (app) => void app.resolver("r", { source: app.topic("t"), output: app.features("s", { n: v.number() }) }, untyped(undefined)),
@@ -163,21 +147,13 @@ const thrown: readonly (readonly [name: string, define: (app: App) => unknown, m
   ["a source of no app", (app) => app.stream(untyped({})), /^Cannot read from this source: it was not made by an app$/],
   ["no source at all", (app) => app.stream(untyped(undefined)), /^Cannot read from this source: it was not made by an app$/],
   ["a target of no app", (app) => app.stream(app.topic("t")).to(untyped({})), /^Cannot send to this target: it was not made by an app$/],
-  [
-    "an aggregator that is none",
-    (app) => app.stream(app.topic("t")).window(tumbling(1)).aggregate({ n: untyped(5) }),
-    /^Cannot aggregate by this value: it was not made by count\(\), sum\(\) or another aggregator$/,
-  ],
+  ["an aggregator that is none", (app) => app.stream(app.topic("t")).window(tumbling(1)).aggregate({ n: untyped(5) }), /^Cannot aggregate by this value: it was not made by count\(\), sum\(\) or another aggregator$/],
   [
     "a stream of a webhook whose records go to a topic",
     (app) => app.stream(app.webhook("/hook", { topic: app.topic("t"), verify: "none" })).map((value) => value),
     /^Cannot read from webhook "\/hook": its records go to topic "t": read that$/,
   ],
-  [
-    "features that are none",
-    (app) => app.resolver("r", { source: app.topic("t"), output: untyped({}) }, () => null),
-    /^Cannot use these features: they were not made by app\.features\(\)$/,
-  ],
+  ["features that are none", (app) => app.resolver("r", { source: app.topic("t"), output: untyped({}) }, () => null), /^Cannot use these features: they were not made by app\.features\(\)$/],
 ];
 
 describe("a definition that cannot be made throws at once", () => {

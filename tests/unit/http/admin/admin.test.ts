@@ -9,15 +9,12 @@ function get(host: FakeHost, path: string, method: string = "GET"): Promise<Resp
 }
 
 describe("GET /admin/health", () => {
-  test.each([["ok", 200], ["degraded", 200], ["stopped", 503], ["error", 503]] as const)(
-    "of an app that is %s is answered %d, with the reasons",
-    async (status, wanted) => {
-      const host = fakeHost();
-      host.report = { ...host.report, status, reason: "task payments-0 is behind" };
+  test.each([["ok", 200], ["degraded", 200], ["stopped", 503], ["error", 503]] as const)("of an app that is %s is answered %d, with the reasons", async (status, wanted) => {
+    const host = fakeHost();
+    host.report = { ...host.report, status, reason: "task payments-0 is behind" };
 
-      expect(await read(get(host, "/admin/health"))).toEqual([wanted, host.report]);
-    },
-  );
+    expect(await read(get(host, "/admin/health"))).toEqual([wanted, host.report]);
+  });
 
   test("is answered 500 without the text of what failed", async () => {
     const host = fakeHost({ health: () => Promise.reject(new Error("password=hunter2")) });
@@ -98,11 +95,7 @@ describe("every admin page", () => {
     const head = await get(fakeHost(), path, "HEAD");
 
     expect([changing.status, changing.headers.get("allow")]).toEqual([405, "GET, HEAD"]);
-    expect([reading.headers.get("cache-control"), reading.headers.get("x-content-type-options"), reading.headers.get("access-control-allow-origin")]).toEqual([
-      "no-store",
-      "nosniff",
-      null,
-    ]);
+    expect([reading.headers.get("cache-control"), reading.headers.get("x-content-type-options"), reading.headers.get("access-control-allow-origin")]).toEqual(["no-store", "nosniff", null]);
     expect([head.status, await head.text()]).toEqual([200, ""]);
   });
 });

@@ -11,12 +11,7 @@ function appWith(admin: FakeHost["admin"]): { readonly host: FakeHost; readonly 
   return { host, app: httpApp(host) };
 }
 
-function get(
-  app: HttpApp,
-  headers: Readonly<Record<string, string>>,
-  remoteAddress: string | null = "127.0.0.1",
-  url: string = "http://localhost/admin/info",
-): Promise<Response> {
+function get(app: HttpApp, headers: Readonly<Record<string, string>>, remoteAddress: string | null = "127.0.0.1", url: string = "http://localhost/admin/info"): Promise<Response> {
   return app.fetch(new Request(url, { headers }), { remoteAddress });
 }
 
@@ -57,45 +52,32 @@ describe("on loopback, without a token", () => {
   test("refuses another machine", async () => {
     const { app } = appWith({ token: null, isLoopback: true });
 
-    expect([(await get(app, {}, "10.0.0.5")).status, (await get(app, {}, "::1")).status, (await get(app, {}, "::ffff:127.0.0.1")).status]).toEqual([
-      403,
-      200,
-      200,
-    ]);
+    expect([(await get(app, {}, "10.0.0.5")).status, (await get(app, {}, "::1")).status, (await get(app, {}, "::ffff:127.0.0.1")).status]).toEqual([403, 200, 200]);
   });
 });
 
 describe("beyond loopback", () => {
-  test.each([["/admin/health"], ["/admin/live"], ["/admin/ready"], ["/admin/info"], ["/admin/topology"], ["/metrics"], ["/features/account/a1"]])(
-    "PS-D12 %s wants the token",
-    async (path) => {
-      const { app } = appWith({ token: TOKEN, isLoopback: false });
+  test.each([["/admin/health"], ["/admin/live"], ["/admin/ready"], ["/admin/info"], ["/admin/topology"], ["/metrics"], ["/features/account/a1"]])("PS-D12 %s wants the token", async (path) => {
+    const { app } = appWith({ token: TOKEN, isLoopback: false });
 
-      const without = await get(app, {}, "10.0.0.5", `http://shop.example${path}`);
-      const withToken = await get(app, { authorization: `Bearer ${TOKEN}` }, "10.0.0.5", `http://shop.example${path}`);
+    const without = await get(app, {}, "10.0.0.5", `http://shop.example${path}`);
+    const withToken = await get(app, { authorization: `Bearer ${TOKEN}` }, "10.0.0.5", `http://shop.example${path}`);
 
-      expect([without.status, without.headers.get("www-authenticate"), withToken.status]).toEqual([401, 'Bearer realm="millrace"', 200]);
-    },
-  );
+    expect([without.status, without.headers.get("www-authenticate"), withToken.status]).toEqual([401, 'Bearer realm="millrace"', 200]);
+  });
 
-  test.each([[""], ["Bearer"], ["Bearer "], [`Basic ${TOKEN}`], [TOKEN], [`Bearer ${TOKEN}x`], [`Bearer ${TOKEN.slice(1)}`], [`Bearer ${TOKEN} x`]])(
-    "refuses %j",
-    async (authorization) => {
-      const { app } = appWith({ token: TOKEN, isLoopback: false });
+  test.each([[""], ["Bearer"], ["Bearer "], [`Basic ${TOKEN}`], [TOKEN], [`Bearer ${TOKEN}x`], [`Bearer ${TOKEN.slice(1)}`], [`Bearer ${TOKEN} x`]])("refuses %j", async (authorization) => {
+    const { app } = appWith({ token: TOKEN, isLoopback: false });
 
-      expect((await get(app, { authorization }, "10.0.0.5")).status).toBe(401);
-    },
-  );
+    expect((await get(app, { authorization }, "10.0.0.5")).status).toBe(401);
+  });
 
   test("serves nobody without a token, and says why", async () => {
     const { app } = appWith({ token: null, isLoopback: false });
 
     const answer = await get(app, { authorization: "Bearer x" });
 
-    expect([answer.status, ((await answer.json()) as { detail: string }).detail]).toEqual([
-      403,
-      "The server listens beyond this machine and has no token: admin pages are closed.",
-    ]);
+    expect([answer.status, ((await answer.json()) as { detail: string }).detail]).toEqual([403, "The server listens beyond this machine and has no token: admin pages are closed."]);
   });
 
   test("a token that is set counts on loopback too, and then by any name", async () => {
@@ -160,13 +142,10 @@ describe("wrong tokens", () => {
 });
 
 describe("checkListen()", () => {
-  test.each([["0.0.0.0"], ["::"], [""], ["10.0.0.1"], ["shop.example"], ["127.0.0.1.evil.example"], ["128.0.0.1"]])(
-    "PS-D12 refuses %j without a token",
-    (host) => {
-      expect(() => checkListen(host, null)).toThrow(`Cannot listen on "${host}" without a token: other machines could read all state`);
-      expect(() => checkListen(host, TOKEN)).not.toThrow();
-    },
-  );
+  test.each([["0.0.0.0"], ["::"], [""], ["10.0.0.1"], ["shop.example"], ["127.0.0.1.evil.example"], ["128.0.0.1"]])("PS-D12 refuses %j without a token", (host) => {
+    expect(() => checkListen(host, null)).toThrow(`Cannot listen on "${host}" without a token: other machines could read all state`);
+    expect(() => checkListen(host, TOKEN)).not.toThrow();
+  });
 
   test.each([["127.0.0.1"], ["127.1.2.3"], ["localhost"], ["::1"], ["[::1]"]])("takes %s without a token", (host) => {
     expect(() => checkListen(host, null)).not.toThrow();

@@ -52,9 +52,7 @@ describe("readBody()", () => {
 
   test("stops reading an endless body at the limit", async () => {
     let pulled = 0;
-    const endless = new ReadableStream<Uint8Array<ArrayBuffer>>({ pull: (controller) => (pulled++, controller.enqueue(new Uint8Array(100))) }, {
-      highWaterMark: 0,
-    });
+    const endless = new ReadableStream<Uint8Array<ArrayBuffer>>({ pull: (controller) => (pulled++, controller.enqueue(new Uint8Array(100))) }, { highWaterMark: 0 });
 
     expect(await refusalOf(bodyOf(post("/", endless)))).toBe("413 body_too_large");
     expect(pulled).toBeLessThan(20);

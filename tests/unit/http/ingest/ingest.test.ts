@@ -91,17 +91,13 @@ describe("a webhook", () => {
   test("answers every failed verification alike", async () => {
     const { app } = signedHook();
     const answers = [];
-    for (
-      const headers of [{}, signed("{}", "msg_1", START_MS - 301_000), signed("{}", "msg_1", START_MS + 301_000), { ...signed("{}"), "webhook-id": "msg_2" }]
-    ) {
+    for (const headers of [{}, signed("{}", "msg_1", START_MS - 301_000), signed("{}", "msg_1", START_MS + 301_000), { ...signed("{}"), "webhook-id": "msg_2" }]) {
       const answer = await app.fetch(post("/hook", "{}", headers));
       answers.push(JSON.stringify([answer.status, [...answer.headers].sort(), await answer.text()]));
     }
 
     expect(new Set(answers).size).toBe(1);
-    expect(JSON.parse(answers[0]!)[2]).toBe(
-      '{"type":"about:blank","title":"Unauthorized","status":401,"detail":"The signature is missing, wrong, or too old."}',
-    );
+    expect(JSON.parse(answers[0]!)[2]).toBe('{"type":"about:blank","title":"Unauthorized","status":401,"detail":"The signature is missing, wrong, or too old."}');
   });
 
   test("verifies what was compressed on the way as its sender signed it", async () => {
@@ -180,10 +176,7 @@ describe("idempotency", () => {
 
   test("takes GitHub's id of a delivery", async () => {
     const host = fakeHost({ webhooks: [webhook("/hook", { verify: github({ secret: "It's a Secret to Everybody" }) })] });
-    const signature = "sha256=" +
-      [...(await host.runtime.hmac("SHA-256", toBytes("It's a Secret to Everybody"), toBytes("{}")))].map((byte) => byte.toString(16).padStart(2, "0")).join(
-        "",
-      );
+    const signature = "sha256=" + [...(await host.runtime.hmac("SHA-256", toBytes("It's a Secret to Everybody"), toBytes("{}")))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 
     const answer = httpApp(host).fetch(post("/hook", "{}", { "x-hub-signature-256": signature, "x-github-delivery": "72d3162e" }));
 
@@ -228,12 +221,7 @@ describe("an append that fails", () => {
     ["a bug", new InvariantError(secretText), 503, "5"],
     ["RECORD_TOO_LARGE", new DecodeError("RECORD_TOO_LARGE", secretText), 413, null],
     ["SCHEMA_MISMATCH", new DecodeError("SCHEMA_MISMATCH", secretText, { details: { issues: [{ path: "a", message: "wrong" }] } }), 400, null],
-    [
-      "a schema that threw",
-      new DecodeError("SCHEMA_MISMATCH", secretText, { cause: new Error(secretText), details: { issues: [{ path: "", message: secretText }] } }),
-      500,
-      null,
-    ],
+    ["a schema that threw", new DecodeError("SCHEMA_MISMATCH", secretText, { cause: new Error(secretText), details: { issues: [{ path: "", message: secretText }] } }), 500, null],
     ["TIMESTAMP_INVALID", new DecodeError("TIMESTAMP_INVALID", secretText), 400, null],
     ["a plain error", new Error(secretText), 500, null],
     ["no error at all", secretText, 500, null],
@@ -242,11 +230,7 @@ describe("an append that fails", () => {
 
     const answer = await app.fetch(post("/hook", "{}"));
 
-    expect([answer.status, answer.headers.get("retry-after"), answer.headers.get("content-type")]).toEqual([
-      status as number,
-      retryAfter as string | null,
-      "application/problem+json",
-    ]);
+    expect([answer.status, answer.headers.get("retry-after"), answer.headers.get("content-type")]).toEqual([status as number, retryAfter as string | null, "application/problem+json"]);
     expect(await answer.text()).not.toContain("hunter2");
   });
 

@@ -28,7 +28,7 @@ describe("parseJson()", () => {
   });
 
   test("counts no brackets in text", () => {
-    const text = JSON.stringify({ a: `"${"[{".repeat(100)}"\\`, '[[\\"[': "]".repeat(100) });
+    const text = JSON.stringify({ a: `"${"[{".repeat(100)}"\\`, "[[\\\"[": "]".repeat(100) });
 
     expect(parseJson(toBytes(text))).toEqual(JSON.parse(text));
   });

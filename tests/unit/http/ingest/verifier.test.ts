@@ -11,19 +11,12 @@ const OLD = `whsec_${toBase64(toBytes("the old secret of twenty-four bytes"))}`;
 const NEW = `whsec_${toBase64(toBytes("the new secret of twenty-four bytes"))}`;
 const BODY = '{"id":"ä€😀","n":1}';
 
-function verifies(
-  verifier: Verifier,
-  headers: Readonly<Record<string, string>>,
-  body: string | Uint8Array = BODY,
-  variables: Readonly<Record<string, string>> = {},
-): Promise<boolean> {
+function verifies(verifier: Verifier, headers: Readonly<Record<string, string>>, body: string | Uint8Array = BODY, variables: Readonly<Record<string, string>> = {}): Promise<boolean> {
   return readyVerifier(verifier["~scheme"], stillRuntime(variables), 'webhook "/a"').verify(new Headers(headers), toBytes(body));
 }
 
 /** Headers as the reference library signs them. */
-function signed(
-  { secret = NEW, id = "msg_1", ageMs = 0, body = BODY }: { secret?: string; id?: string; ageMs?: number; body?: string } = {},
-): Record<string, string> {
+function signed({ secret = NEW, id = "msg_1", ageMs = 0, body = BODY }: { secret?: string; id?: string; ageMs?: number; body?: string } = {}): Record<string, string> {
   const at = new Date(START_MS - ageMs);
   return { "webhook-id": id, "webhook-timestamp": String(Math.floor(at.getTime() / 1_000)), "webhook-signature": new Webhook(secret).sign(id, at, body) };
 }
@@ -39,9 +32,7 @@ describe("standardWebhooks()", () => {
   test("tries every secret, so that they can be rotated", async () => {
     expect(await verifies(verifier, signed({ secret: OLD }))).toBe(true);
     expect(await verifies(standardWebhooks({ secret: NEW }), signed({ secret: OLD }))).toBe(false);
-    expect(
-      await verifies(standardWebhooks({ secret: [env("NEW_SECRET"), env("OLD_SECRET")] }), signed({ secret: OLD }), BODY, { NEW_SECRET: NEW, OLD_SECRET: OLD }),
-    ).toBe(true);
+    expect(await verifies(standardWebhooks({ secret: [env("NEW_SECRET"), env("OLD_SECRET")] }), signed({ secret: OLD }), BODY, { NEW_SECRET: NEW, OLD_SECRET: OLD })).toBe(true);
   });
 
   test("takes any one of several signatures, and leaves other versions out", async () => {
@@ -127,12 +118,10 @@ describe("github()", () => {
 });
 
 describe("hmac()", () => {
-  test.each(
-    [
-      ["sha256", "hex", ""],
-      ["sha512", "base64", "v1="],
-    ] as const,
-  )("takes %s in %s behind %j", async (algorithm, encoding, prefix) => {
+  test.each([
+    ["sha256", "hex", ""],
+    ["sha512", "base64", "v1="],
+  ] as const)("takes %s in %s behind %j", async (algorithm, encoding, prefix) => {
     const digest = await stillRuntime().hmac(algorithm === "sha256" ? "SHA-256" : "SHA-512", toBytes("key"), toBytes(BODY));
     const verifier = hmac({ secret: "key", header: "X-Signature", algorithm, encoding, prefix });
     const text = prefix + (encoding === "hex" ? toHex(digest) : toBase64(digest));

@@ -72,9 +72,7 @@ describe("defineWebhook()", () => {
     const verify = standardWebhooks({ secret: "s", tolerance: "1h" });
 
     expect(faultsOf("/a", { verify, idempotencyTtl: "2h" })).toEqual([]);
-    expect(faultsOf("/a", { verify, idempotencyTtl: "119m" })).toEqual([
-      'Webhook "/a": idempotencyTtl is 7140000 ms, wanted at least 7200000 ms, twice the tolerance of the verifier',
-    ]);
+    expect(faultsOf("/a", { verify, idempotencyTtl: "119m" })).toEqual(['Webhook "/a": idempotencyTtl is 7140000 ms, wanted at least 7200000 ms, twice the tolerance of the verifier']);
     expect(defineWebhook("/a", { verify: standardWebhooks({ secret: "s", tolerance: "2d" }) }, () => undefined).idempotencyTtlMs).toBe(4 * 86_400_000);
   });
 });

@@ -46,17 +46,14 @@ describe("GET /features/:entity/:key", () => {
     expect(host.queries[0]?.[2].at).toBe(wanted);
   });
 
-  test.each([["now"], [""], ["2026-01-01T00:00:00"], ["2026-13-01"], ["1.5"], ["1e3"], ["99999999999999999"], ["Jan 1 2026"]])(
-    "answers 400 to at=%j",
-    async (at) => {
-      const host = fakeHost();
+  test.each([["now"], [""], ["2026-01-01T00:00:00"], ["2026-13-01"], ["1.5"], ["1e3"], ["99999999999999999"], ["Jan 1 2026"]])("answers 400 to at=%j", async (at) => {
+    const host = fakeHost();
 
-      expect(await detail(get(host, `/features/account/a1?at=${encodeURIComponent(at)}`))).toBe(
-        "400 The parameter at must be milliseconds since the epoch, or a moment such as 2026-01-31T12:00:00Z.",
-      );
-      expect(host.queries).toEqual([]);
-    },
-  );
+    expect(await detail(get(host, `/features/account/a1?at=${encodeURIComponent(at)}`))).toBe(
+      "400 The parameter at must be milliseconds since the epoch, or a moment such as 2026-01-31T12:00:00Z.",
+    );
+    expect(host.queries).toEqual([]);
+  });
 
   test.each([
     ["a%2Fb", "a/b"],
@@ -82,17 +79,14 @@ describe("GET /features/:entity/:key", () => {
     expect(await detail(get(host, "/features/account/a1?names=spent"))).toBe('400 Feature set "account" has no "spent"');
   });
 
-  test.each([[new ExternalError("DISK_FAILED", "hunter2", { retryAfterMs: 2_500 }), "3"], [new Error("hunter2"), "1"]])(
-    "answers 503 without the text of other errors",
-    async (error, retryAfter) => {
-      const host = fakeHost({ query: () => Promise.reject(error) });
+  test.each([[new ExternalError("DISK_FAILED", "hunter2", { retryAfterMs: 2_500 }), "3"], [new Error("hunter2"), "1"]])("answers 503 without the text of other errors", async (error, retryAfter) => {
+    const host = fakeHost({ query: () => Promise.reject(error) });
 
-      const answer = await get(host, "/features/account/a1");
+    const answer = await get(host, "/features/account/a1");
 
-      expect([answer.status, answer.headers.get("retry-after")]).toEqual([503, retryAfter]);
-      expect(await answer.text()).not.toContain("hunter2");
-    },
-  );
+    expect([answer.status, answer.headers.get("retry-after")]).toEqual([503, retryAfter]);
+    expect(await answer.text()).not.toContain("hunter2");
+  });
 
   test("writes what JSON does not know", async () => {
     const values = { big: 2n ** 60n, map: new Map([["a", 1]]), set: new Set([1, 2]), bytes: new Uint8Array([1, 2, 3]), at: new Date(0), nan: Number.NaN };
