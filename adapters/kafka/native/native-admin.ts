@@ -3,7 +3,7 @@ import type { CommittedPosition, PartitionInfo } from "../../../src/log/log.ts";
 import type { TopicPartition } from "../../../src/record/record.ts";
 import type { ClientSettings, NewTopic, TopicFacts } from "../client.ts";
 import { kafkaFailure } from "../failure.ts";
-import type { Confluent, NativeAdmin, NativeMetadata, NativePart, NativeProducer, NativeTopic } from "./confluent.ts";
+import type { Confluent, NativeAdmin, NativeCallback, NativeMetadata, NativePart, NativeProducer, NativeTopic } from "./confluent.ts";
 import type { NativeCalls } from "./native-calls.ts";
 import { baseConfig } from "./native-config.ts";
 import { nativeFailure } from "./native-failure.ts";
@@ -12,6 +12,8 @@ const READ_UNCOMMITTED = 0;
 const READ_COMMITTED = 1;
 /** It holds one of the few threads of the pool meanwhile. */
 const PROBE_MS = 1_500;
+/** While a leader cannot be reached, librdkafka tries to connect for a call to it over and over, without a pause: so none is made for long, nor again before some broker answers. */
+const LEADER_CALL_MS = 5_000;
 const TOPIC_ALREADY_EXISTS = 36;
 const LEADER_NOT_AVAILABLE = 5;
 const UNKNOWN_TOPIC = 3;
@@ -23,6 +25,9 @@ export class NativeClusterAdmin {
   readonly #timeoutMs: number;
   readonly #handle: NativeProducer;
   readonly #admin: NativeAdmin;
+  #probing: Promise<void> | null = null;
+  /** The last call to a leader failed. */
+  #isAway = false;
 
   private constructor(confluent: Confluent, calls: NativeCalls, timeoutMs: number, handle: NativeProducer) {
     this.#confluent = confluent;
@@ -42,8 +47,10 @@ export class NativeClusterAdmin {
   }
 
   /** Resolves when a broker answers. */
-  async probe(): Promise<void> {
-    await this.#calls.call("reach a broker", (done) => this.#handle.getMetadata({ timeout: PROBE_MS, allTopics: false }, done));
+  probe(): Promise<void> {
+    this.#probing ??= this.#calls.call<unknown>("reach a broker", (done) => this.#handle.getMetadata({ timeout: PROBE_MS, allTopics: false }, done))
+      .then(() => undefined).finally(() => this.#probing = null);
+    return this.#probing;
   }
 
   /** Partition counts of those that exist. */
@@ -111,8 +118,8 @@ export class NativeClusterAdmin {
     const what = "delete records";
     const asked = below.map(({ topic, partition, position }) => ({ topic, partition, offset: position }));
     await this.#calls.retry(what, async () => {
-      const options = { timeout: this.#timeoutMs, operationTimeout: this.#timeoutMs };
-      const parts = await this.#calls.call(what, (done: Parameters<NativeAdmin["deleteRecords"]>[2]) => this.#admin.deleteRecords(asked, options, done));
+      const options = { timeout: this.#leaderCallMs, operationTimeout: this.#leaderCallMs };
+      const parts = await this.#atLeader(what, (done: Parameters<NativeAdmin["deleteRecords"]>[2]) => this.#admin.deleteRecords(asked, options, done));
       if (parts.some((part) => codeOfPart(part) !== 0)) await this.#describe(parts.map(({ topic }) => topic)).catch(() => []);
       parts.forEach((part) => refuseFailed(part, `${what} of "${part.topic}" partition ${part.partition}`));
     });
@@ -135,6 +142,22 @@ export class NativeClusterAdmin {
     });
   }
 
+  get #leaderCallMs(): number {
+    return Math.min(this.#timeoutMs, LEADER_CALL_MS);
+  }
+
+  async #atLeader<T>(what: string, call: (done: NativeCallback<T>) => unknown): Promise<T> {
+    if (this.#isAway) await this.probe();
+    try {
+      const answer = await this.#calls.call(what, call);
+      this.#isAway = false;
+      return answer;
+    } catch (error) {
+      this.#isAway = true;
+      throw error;
+    }
+  }
+
   #describe(names: readonly string[]): Promise<readonly NativeTopic[]> {
     if (names.length === 0) return Promise.resolve([]);
     const options = { timeout: this.#timeoutMs };
@@ -152,8 +175,8 @@ export class NativeClusterAdmin {
     if (partitions.length === 0) return new Map();
     const what = "ask for the ends of partitions";
     const asked = distinct(partitions).map((at) => ({ ...at, offset: spec }));
-    const options = { timeout: this.#timeoutMs, isolationLevel };
-    const answers = await this.#calls.call(what, (done: Parameters<NativeAdmin["listOffsets"]>[2]) => this.#admin.listOffsets(asked, options, done));
+    const options = { timeout: this.#leaderCallMs, isolationLevel };
+    const answers = await this.#atLeader(what, (done: Parameters<NativeAdmin["listOffsets"]>[2]) => this.#admin.listOffsets(asked, options, done));
     // It would ask by the leaders it knows for ever: a broker that was started again is a leader of another epoch.
     if (answers.some((at) => codeOfPart(at) !== 0)) await this.#describe(partitions.map(({ topic }) => topic)).catch(() => []);
     return new Map(answers.map((at) => {
