@@ -95,6 +95,7 @@ export type {
   OrderDone,
   RecordDeadLettered,
   RecordPlace,
+  RecordSkipped,
   RetryScheduled,
   StoreMigrated,
   TaskRestoring,

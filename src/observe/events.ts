@@ -40,7 +40,7 @@ export type ObservedEvent =
   | { readonly type: "taskStuck"; readonly task: string; readonly step: string | null; readonly record: RecordPlace | null; readonly ageMs: number }
   | { readonly type: "partitionsChanged"; readonly assigned: readonly string[]; readonly revoked: readonly string[] }
   | OrderDone
-  | { readonly type: "recordSkipped"; readonly task: string; readonly step: string; readonly record: RecordPlace; readonly reason: string }
+  | RecordSkipped
   | { readonly type: "recordLate"; readonly task: string; readonly step: string; readonly record: RecordPlace; readonly latenessMs: number }
   | RecordDeadLettered
   | RetryScheduled
@@ -100,6 +100,22 @@ export interface OrderDone {
   readonly partition: number;
   /** Of a seek: where reading goes on; else null. */
   readonly position: number | null;
+}
+
+/** A record that was left out: a function asked for that, it had no key, or its policy leaves out what fails. */
+export interface RecordSkipped {
+  /** What tells it from other events. */
+  readonly type: "recordSkipped";
+  /** Whose record it was. */
+  readonly task: string;
+  /** The step that left it out. */
+  readonly step: string;
+  /** Where it lay. */
+  readonly record: RecordPlace;
+  /** Why, for people. */
+  readonly reason: string;
+  /** What failed; null where nothing did. */
+  readonly error: ErrorFacts | null;
 }
 
 /** A record that went to its dead-letter topic, in the commit in which it counts as done. */
@@ -171,8 +187,9 @@ const SEVERITIES: { readonly [Type in ObservedEventType]: Severity } = Object.fr
   warning: "warn",
 });
 
-/** How loud an event is; a task that stops for an error is one. */
+/** How loud an event is; a task that stops for an error is one, and what is lost by a failure is worth a warning. */
 export function severityOf(event: ObservedEvent): Severity {
+  if (event.type === "recordSkipped" && event.error !== null) return "warn";
   return event.type === "taskStopped" && event.error !== null ? "error" : SEVERITIES[event.type];
 }
 

@@ -59,6 +59,8 @@ export interface PartitionView extends TopicPartition {
 
 /** What a desk asks of the worker beside it. */
 export interface ControlledWorker {
+  /** Commits what was done so far. */
+  commit(): Promise<void>;
   /** How the task of a partition is here, and why. */
   statusOf(at: TopicPartition): { readonly status: string; readonly reason: string | null };
   /** Fulfils with true once the orders up to this id are done and committed here; with false after `withinMs`. */
@@ -104,6 +106,9 @@ export class ControlDesk {
   async order(asked: ControlOrder): Promise<ControlAnswer> {
     const { log, runtime, topology: { app }, worker } = this.#options;
     const targets = this.#targets(asked);
+    const isHere = worker !== null && targets.every((target) => !["elsewhere", "not running"].includes(worker.statusOf(target).status));
+    // What a number of records counts from is what was done, not what happens to be committed.
+    if (asked.action === "seek" && isHere) await worker.commit();
     const places = asked.action === "seek" ? await this.#places(targets, asked.to) : null;
     const { by, reason } = asked;
     const at = runtime.now();
@@ -121,7 +126,6 @@ export class ControlDesk {
       id: receipt!.position + index,
       ...(places === null ? {} : { to: places[index]!.to }),
     }));
-    const isHere = worker !== null && targets.every((target) => !["elsewhere", "not running"].includes(worker.statusOf(target).status));
     return { commands, applied: isHere && await worker.whenOrdered(commands.at(-1)!.id, APPLIED_WITHIN_MS) };
   }
 

@@ -79,7 +79,15 @@ export class Outcomes {
     const asked = isSkip(error) ? error["~skip"] : null;
     const reason = asked ?? (isStreamError(error) && error.code === "KEY_MISSING" ? "no key" : "failed");
     stats.skip(reason);
-    report({ type: "recordSkipped", task: taskId, step, record: this.placeOf(unit), reason: asked ?? `${reason}: ${messageOf(error)}` });
+    const facts = reason === "failed" && asked === null ? errorFacts(error) : null;
+    report({
+      type: "recordSkipped",
+      task: taskId,
+      step,
+      record: this.placeOf(unit),
+      reason: facts === null ? reason : `${reason}: ${messageOf(error)}`,
+      error: facts,
+    });
   }
 
   /** The record is given up: it becomes a dead letter. */

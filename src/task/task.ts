@@ -141,8 +141,7 @@ export class Task implements Stamp {
   #lateBefore = -Infinity;
   #safeBefore = -Infinity;
   #hasFailed = false;
-  /** While a record is looked for that no commit takes: the records whose effects are in the next one, by name. */
-  readonly effects: string[] = [];
+  readonly #effects = new Set<string>();
   /** The clock by which all that was due is done. */
   #firedAt = NaN;
   /** Wall clock when the step began, ms. */
@@ -380,6 +379,11 @@ export class Task implements Stamp {
     return { topic: topic.name, partition, position };
   }
 
+  /** While a record is looked for that no commit takes: the records that the next one has something of, by name; that they wait is something, too. */
+  get effects(): readonly string[] {
+    return [...this.#effects];
+  }
+
   /** Brings what the commit writes beside records' effects into stores and encoders. */
   prepareCommit(): void {
     this.#scope.begin();
@@ -406,7 +410,7 @@ export class Task implements Stamp {
 
   /** The commit has happened. */
   committed(): void {
-    this.effects.length = 0;
+    this.#effects.clear();
     for (const input of this.inputs) input.committed = input.position;
     this.state.committed();
   }
@@ -464,7 +468,7 @@ export class Task implements Stamp {
   fire(results: StepResults, next: Push, key: unknown, keyId: string, value: unknown, timestamp: number): boolean {
     this.#options.stats.fired++;
     const view = results.at(key, keyId, value, timestamp);
-    if (this.#units.size > 0 && this.#units.isBlocked(keyId)) {
+    if (this.#units.size > 0 && this.#isBehind(results, keyId)) {
       this.#defer(results);
       return this.canTake;
     }
@@ -517,7 +521,7 @@ export class Task implements Stamp {
     input.seenBefore = clock.seen;
     if (clock.isCarried && this.#takeClock(input)) return;
     const view = input.view.at(cursor);
-    if (this.#units.size > 0 && this.#units.isBlocked(input.chainOf(view))) {
+    if (this.#units.size > 0 && this.#isBehind(input, input.chainOf(view))) {
       this.#defer(input);
       input.advance();
       return;
@@ -637,6 +641,18 @@ export class Task implements Stamp {
     return `${this.id} ${id}@${view.timestamp} ${keyId}`;
   }
 
+  /** The next commit has something of the unit. */
+  #note(unit: Unit): void {
+    if (this.#options.isolation.isOn) this.#effects.add(effectOf(this.id, unit));
+  }
+
+  /** Whether the record at hand waits for an earlier one of its key; not where no commit takes it, for its policy speaks now. */
+  #isBehind(entrance: Entrance, chain: string | null): boolean {
+    if (!this.#units.isBlocked(chain)) return false;
+    const { isolation } = this.#options;
+    return !isolation.isOn || isolation.refusal(this.#currentEffect(entrance)) === null;
+  }
+
   /** Throws where no commit has taken the record's effects before. */
   #checkRefusal(entrance: Entrance): void {
     const refusal = this.#options.isolation.refusal(this.#currentEffect(entrance));
@@ -652,7 +668,7 @@ export class Task implements Stamp {
       if (this.#hasFailed) return;
       this.#outputs.settle(this);
       this.#options.stats.processed++;
-      if (this.#options.isolation.isOn) this.effects.push(this.#currentEffect(entrance!));
+      if (this.#options.isolation.isOn) this.#effects.add(this.#currentEffect(entrance!));
       return;
     }
     this.#leave(unit);
@@ -682,6 +698,7 @@ export class Task implements Stamp {
       unit.state = "running";
       unit.startedAt = this.#runtime.monotonic();
       this.#units.add(unit);
+      this.#note(unit);
       entrance.hold(unit);
       this.clock.safe = this.#safeBefore;
       this.#unit = unit;
@@ -698,6 +715,7 @@ export class Task implements Stamp {
   #defer(entrance: Entrance): void {
     const unit = entrance.capture(this.#runtime.now());
     this.#units.add(unit);
+    this.#note(unit);
     entrance.hold(unit);
     // It moves the clock though it is not run yet: lateness stays what it would be in turn.
     const timestamp = isInput(entrance) ? timestampAhead(entrance, this.#runtime.now()) : null;
@@ -766,6 +784,9 @@ export class Task implements Stamp {
       this.#units.add(unit);
       this.#units.wait(unit, now + Math.max(0, note.dueAt - wallClock));
       if (note.replay !== null) this.#outcomes.replayed(note.replay);
+      this.#note(unit);
+      const refusal = this.#options.isolation.refusal(effectOf(this.id, unit));
+      if (refusal !== null) this.#judge(unit, refusal.error, this.name);
     }
   }
 
@@ -829,7 +850,7 @@ export class Task implements Stamp {
     // After its outputs: they carry the clock that it held back, or they would be late by it.
     this.#resolve(unit);
     this.#options.stats.processed++;
-    if (this.#options.isolation.isOn) this.effects.push(effectOf(this.id, unit));
+    this.#note(unit);
   }
 
   /** As if the try had never been: a record that is given up does not move the clock. While it ran no other record of its task did. */
@@ -861,6 +882,7 @@ export class Task implements Stamp {
 
   /** The record stays where it is: it is tried again, or what it stopped goes on one day. */
   #keep(unit: Unit, verdict: Verdict & { readonly do: "retry" | "stop" }, error: unknown, step: string): void {
+    this.#note(unit);
     if (verdict.do === "stop") {
       this.#units.wait(unit, Infinity);
       this.#stop(error, step);
@@ -873,7 +895,7 @@ export class Task implements Stamp {
 
   /** The record is done with here. */
   #letGo(unit: Unit, verdict: Verdict, error: unknown, step: string): void {
-    if (this.#options.isolation.isOn) this.effects.push(effectOf(this.id, unit));
+    this.#note(unit);
     switch (verdict.do) {
       case "skip":
         this.#outcomes.skip(unit, error, step);

@@ -189,6 +189,7 @@ export class Worker {
     await log.ensureTopics(specs);
     if (hasChangelogs(options)) await checkChange({ log, runtime: options.runtime, topology, isAccepted: options.acceptsChange === true });
     const worker = new Worker(options, new Map(specs.map(({ name, partitions }) => [name, partitions])));
+    worker.#warnOfSkips();
     await worker.#join();
     return worker;
   }
@@ -268,8 +269,15 @@ export class Worker {
     const started = this.#runtime.monotonic();
     if (started < this.#notBefore) return { idle: true, nextWakeAt: this.#notBefore };
     try {
-      if (this.#controls.poll() || this.#hasNewOrders) this.#applyOrders();
-      if (this.#isRevoking) return { idle: true, nextWakeAt: Infinity };
+      if (this.#controls.poll()) this.#hasNewOrders = true;
+      if (this.#hasNewOrders) {
+        // Where positions move, nothing must be left that the last commit does not have.
+        if (this.#hasSomethingToCommit()) this.#commit();
+        if (this.#isCommitting) return { idle: true, nextWakeAt: Infinity };
+        if (started < this.#notBefore) return { idle: true, nextWakeAt: this.#notBefore };
+        this.#applyOrders();
+        if (this.#isRevoking) return { idle: true, nextWakeAt: Infinity };
+      }
       if (this.#commitDeadline !== null || this.#isDraining) this.#resumeOnly();
       else this.#work(started);
       if (started >= this.#watchAt) this.#watch(started);
@@ -391,6 +399,14 @@ export class Worker {
     if (!this.#hasChangelogs && this.#state === "starting") this.#state = "running";
     if (this.#failure !== null) this.#giveUpMembership();
     this.#wake();
+  }
+
+  /** Data that goes away is worth a word before it does. */
+  #warnOfSkips(): void {
+    for (const { name, policy, isInternal } of this.#topology.subTopologies.flatMap(({ reads }) => reads)) {
+      if (isInternal || (policy ?? this.#options.policy ?? defaultPolicy).then !== "skip") continue;
+      this.#observer({ type: "warning", message: `Records of "${name}" that fail are left out and only counted: its errors.then is "skip"`, error: null });
+    }
   }
 
   /** Others may do better with its partitions; that it cannot leave makes no difference. */
@@ -518,6 +534,7 @@ export class Worker {
     }
     try {
       await this.#restarting;
+      await this.whenBuilt();
       await this.commit();
       return true;
     } catch {

@@ -98,7 +98,7 @@ describe("describe()", () => {
     [{ type: "taskStuck", task: "t-0", step: "s", record, ageMs: 9 }, "error", 'Task t-0 has not moved for 9 ms, in step "s", at payments-2@41'],
     [{ type: "taskStuck", task: "t-0", step: null, record: null, ageMs: 9 }, "error", "Task t-0 has not moved for 9 ms"],
     [{ type: "partitionsChanged", assigned: ["a-0", "a-1"], revoked: [] }, "info", "Partitions assigned: a-0, a-1; revoked: none"],
-    [{ type: "recordSkipped", task: "t-0", step: "s", record, reason: "no key" }, "info", 'Record payments-2@41 skipped in step "s": no key'],
+    [{ type: "recordSkipped", error: null, task: "t-0", step: "s", record, reason: "no key" }, "info", 'Record payments-2@41 skipped in step "s": no key'],
     [{ type: "recordLate", task: "t-0", step: "s", record, latenessMs: 5 }, "info", 'Record payments-2@41 is 5 ms late for step "s"'],
     [{ type: "retryScheduled", task: "t-0", step: "s", record, attempt: 2, delayMs: 10, error }, "warn", 'Record payments-2@41 failed in step "s", attempt 2, next in 10 ms: Error: boom'],
     [{ type: "commitFailed", tasks: ["t-0", "t-1"], error, retryAfterMs: 5 }, "error", "Commit of t-0, t-1 failed, next try in 5 ms: Error: boom"],

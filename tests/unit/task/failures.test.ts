@@ -4,6 +4,7 @@ import * as v from "valibot";
 import { codec, count, createApp, retryLater, skip, sum, terminal, tumbling } from "../../../mod.ts";
 import type { App, AppOptions, Topic } from "../../../mod.ts";
 import { StoreError } from "../../../src/base/errors.ts";
+import { severityOf } from "../../../src/observe/events.ts";
 import { gate, jsonOf, open, recordsOf, runtimeOf, START, valuesOf } from "./harness.ts";
 
 interface In {
@@ -581,4 +582,23 @@ test("F17 state that cannot be read is the worker's matter, not the record's: no
   expect([stand.engine.worker.state, stand.engine.worker.stats.skipped.size]).toEqual(["failed", 0]);
   expect(stand.engine.health()).toMatchObject({ status: "error", reason: expect.stringContaining("page 7"), live: false });
   await stand.crash();
+});
+
+test("CH-44 a source whose failed records are left out says so when it starts, and each of them is a warning", async () => {
+  const app = createApp("t");
+  const lossy = app.topic<string | null, number>("lossy", { errors: { retry: false, then: "skip" } });
+  app.stream(app.topic("kept")).to("copies");
+  app.stream(lossy).map((value) => {
+    if (value === 1) throw new Error("no");
+    return value === 2 ? skip("asked for") : value;
+  });
+  await using stand = await open(app);
+  await stand.append("lossy", [{ value: "1" }, { value: "2" }]);
+  await stand.drain();
+
+  expect(stand.events.filter(({ type }) => type === "warning")).toEqual([
+    { type: "warning", message: 'Records of "lossy" that fail are left out and only counted: its errors.then is "skip"', error: null },
+  ]);
+  const left = stand.events.filter(({ type }) => type === "recordSkipped");
+  expect(left.map((event) => [severityOf(event), (event as { reason: string }).reason])).toEqual([["warn", "failed: no"]]);
 });

@@ -228,3 +228,35 @@ test("names of an app's own topics are refused for others", async () => {
   app.stream(app.topic("t-retry")).to("out");
   await expect(open(app, { driver: memory() })).rejects.toThrow('topic "t-retry" is the app\'s own');
 });
+
+test("a seek by a number of records counts from what was done, committed or not, and a crash after it loses nothing of that", async () => {
+  const { app, input } = setUp();
+  app.stream(input).to("out");
+  await using stand = await open(app, { worker: { stepRecords: 3 } });
+  for (const v of [1, 2, 3, 4, 5]) await input.send({ k: "a", v, at: START + v });
+  const { worker, control } = stand.engine;
+  worker.step();
+  expect(await stand.log.committed("t", [{ topic: "in", partition: 0 }])).toEqual([]);
+
+  const ordered = control.order({ action: "seek", topic: "in", partition: 0, to: { by: 1 }, reason: null, by: "ann" });
+  while (recordsOf(stand.log, "t-control").length === 0) await stand.runtime.yield();
+  await stand.settle();
+  expect((await ordered).commands).toEqual([{ topic: "in", partition: 0, id: 0, to: 4 }]);
+  await stand.restart();
+  await stand.drain();
+  expect(numbers(stand)).toEqual([1, 2, 3, 5]);
+});
+
+test("a seek forward that finds work done and not committed commits that first: a crash in between leaves nothing out", async () => {
+  const { app, input } = setUp();
+  app.stream(input).to("out");
+  await using stand = await open(app, { worker: { stepRecords: 3 } });
+  for (const v of [1, 2, 3, 4, 5]) await input.send({ k: "a", v, at: START + v });
+  stand.engine.worker.step();
+  const command = { topic: "in", partition: 0, order: { kind: "seek", to: 4 }, at: stand.runtime.now(), by: "ann", reason: null } as const;
+  await stand.log.append([{ topic: "t-control", partition: 0, records: [controlRecord(command)] }]);
+  stand.engine.worker.step();
+  await stand.restart();
+  await stand.drain();
+  expect(numbers(stand)).toEqual([1, 2, 3, 5]);
+});
