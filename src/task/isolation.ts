@@ -53,11 +53,11 @@ export class Isolation {
     return true;
   }
 
-  /** A commit has happened; the next may hold twice as much. */
-  committed(effects: readonly string[]): void {
+  /** A commit has happened; the next may hold twice as much, but for one while a handler is under way: it has not shown yet what its record does. */
+  committed(effects: readonly string[], isWhole: boolean): void {
     if (!this.isOn) return;
     for (const name of effects) this.#refused.delete(name);
-    this.#effectsMax *= 2;
+    if (isWhole) this.#effectsMax *= 2;
     this.#left -= effects.length;
     if (this.#refused.size === 0 && (this.#left <= 0 || this.#effectsMax > this.#begunWith)) this.#effectsMax = Infinity;
   }

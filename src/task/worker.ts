@@ -711,7 +711,7 @@ export class Worker {
 
   #committed(receipt: CommitReceipt, tasks: readonly Task[]): void {
     this.#outputs.reset();
-    if (this.#isolation.isOn) this.#isolation.committed(tasks.flatMap(({ effects }) => effects));
+    if (this.#isolation.isOn) this.#isolation.committed(tasks.flatMap(({ effects }) => effects), !tasks.some((task) => task.isRunning));
     for (const task of tasks) task.committed();
     this.stats.commits++;
     this.#commitRetries = 0;

@@ -6,23 +6,30 @@ import type { App, LogDriver } from "../../../mod.ts";
 import { DecodeError } from "../../../src/base/errors.ts";
 import type { CommitReceipt, CommittedPosition, CommitUnit } from "../../../src/log/log.ts";
 import { RecordCursor } from "../../../src/record/cursor.ts";
+import { internalsOf } from "../../../src/app/app.ts";
+import { memoryLog } from "../../../src/log/memory.ts";
+import { openDatabase } from "../../../src/sqlite/open.ts";
+import { Worker } from "../../../src/task/worker.ts";
 import { memoryDisk } from "../../../src/runtime/memory-disk.ts";
 import { WrappedLog } from "../../../src/testing/wrapped-log.ts";
-import { open, recordsOf, SEED, type Stand, START, valuesOf } from "./harness.ts";
+import { open, recordsOf, runtimeOf, SEED, type Stand, START, valuesOf } from "./harness.ts";
 
 /** Refuses commits with a record of more than so many bytes, as a broker does. */
 class NarrowLog extends WrappedLog {
   bytesMax = 2_000;
+  /** Of rows of changelogs. */
+  stateBytesMax = 2_000;
 
   override commit(unit: CommitUnit, apply: (changelog: readonly CommittedPosition[]) => void): CommitReceipt | Promise<CommitReceipt> {
-    for (const { topic, encoder } of unit.outputs) {
+    for (const { topic, encoder } of [...unit.outputs, ...unit.changelog]) {
+      const bytesMax = unit.changelog.some((batch) => batch.encoder === encoder) ? this.stateBytesMax : this.bytesMax;
       const bytes = encoder.seal(0).slice();
       const cursor = new RecordCursor();
       cursor.open(bytes, 0, bytes.length, 0);
       while (cursor.next()) {
         const size = (cursor.valueBytes()?.length ?? 0) + cursor.headers().reduce((sum, { value }) => sum + (value?.length ?? 0), 0);
-        if (size > this.bytesMax) {
-          throw new DecodeError("RECORD_TOO_LARGE", `[narrow] Cannot commit: a record for "${topic}" has ${size} bytes, more than ${this.bytesMax}`);
+        if (size > bytesMax) {
+          throw new DecodeError("RECORD_TOO_LARGE", `[narrow] Cannot commit: a record for "${topic}" has ${size} bytes, more than ${bytesMax}`);
         }
       }
     }
@@ -115,6 +122,69 @@ describe("F08 poison inside of a batch: a record whose effects no commit takes",
     expect(copied(stand).toSorted()).toEqual([0, 1, 2, 4, 5, 6, 7]);
     expect(stand.engine.worker.isIsolating).toBe(false);
   });
+
+  for (const handlerMs of [50, 150, 250, 350]) {
+    test(`is found behind handlers of ${handlerMs} ms that outlive commits: what is under way has shown nothing yet`, async () => {
+      const app = createApp("t");
+      const input = app.topic<string | null, number>("in");
+      const runtime = runtimeOf();
+      const wait = (): Promise<void> => new Promise((resolve) => void runtime.setTimer(resolve, handlerMs));
+      app.stream(input).map(async (value) => (await wait(), { value, text: "x".repeat(value === 3 ? 2_100 : 1) })).to("out");
+      await using stand = await open(app, { driver: narrow().driver, runtime, worker: { commitIntervalMs: 100 } });
+      await stand.append("in", Array.from({ length: 8 }, (_, value) => ({ key: `k${value}`, value: String(value) })));
+      for (let passed = 0; passed < 6_000; passed += 10) {
+        stand.engine.worker.step();
+        runtime.advance(10);
+        await runtime.yield();
+      }
+      expect(lettered(stand)).toEqual([3]);
+      expect(copied(stand)).toEqual([0, 1, 2, 4, 5, 6, 7]);
+      expect(stand.engine.worker.isIsolating).toBe(false);
+    });
+  }
+
+  for (
+    const [what, fails, isAsync, letters] of [
+      ["waits for another try", 1, false, [1]],
+      ["waits for an earlier one of its key", 0, false, [0, 1]],
+      ["has its handler under way", null, true, [1]],
+    ] as const
+  ) {
+    test(`is found where it ${what}, and no commit takes that it does`, async () => {
+      const app = createApp("t", { errors: { retry: { attempts: 2, backOff: "10s" } } });
+      const input = app.topic<string, { readonly v: number; readonly text: string }>("in");
+      const runtime = runtimeOf();
+      const never = new Promise<number>(() => {});
+      app.stream(input).map(({ v }) => {
+        if (v === fails) throw new Error("not yet");
+        return isAsync && v === 1 ? never : v;
+      }).to("out");
+      const log = new NarrowLog(memoryLog(runtime));
+      log.bytesMax = 10_000;
+      const database = await openDatabase(runtime, memoryDisk(), "state.db");
+      const worker = await Worker.start({ log, runtime, database, topology: internalsOf(app).builder.build(), hasChangelogs: true });
+      await worker.whenBuilt();
+      // With the few bytes that the row of a record that waits has more it is too large.
+      const records = [["a", 0, 1], ["a", 1, 1_970], ["b", 2, 1], ["a", 3, 1]].map(([key, v, length]) => ({
+        key: String(key),
+        value: JSON.stringify({ v, text: "x".repeat(Number(length)) }),
+        timestamp: START,
+        headers: [],
+      }));
+      await log.append([{ topic: "in", partition: 0, records }]);
+      for (let passed = 0; passed < 60_000; passed += 50) {
+        worker.step();
+        runtime.advance(50);
+        await runtime.yield();
+      }
+      expect(recordsOf(log, "in-dlq").map(({ position, headers }) => [position, headers["mr-position"]])).toEqual(
+        letters.toReversed().map((v, at) => [at, String(v)]),
+      );
+      expect((valuesOf(log, "out") as number[]).toSorted()).toEqual([0, 1, 2, 3].filter((v) => !(letters as readonly number[]).includes(v)));
+      await worker.stop(0);
+      await log.close();
+    });
+  }
 
   test("whichever records they are, and whatever crashes in between, each has one fate", async () => {
     const scenario = fc.record({
