@@ -59,8 +59,8 @@ export interface PartitionView extends TopicPartition {
 
 /** What a desk asks of the worker beside it. */
 export interface ControlledWorker {
-  /** Commits what was done so far. */
-  commit(): Promise<void>;
+  /** Fulfils with true once what was done so far is committed; with false when it is not within a time, or the commit fails. */
+  committedWithin(ms: number): Promise<boolean>;
   /** How the task of a partition is here, and why. */
   statusOf(at: TopicPartition): { readonly status: string; readonly reason: string | null };
   /** Fulfils with true once the orders up to this id are done and committed here; with false after `withinMs`. */
@@ -107,8 +107,8 @@ export class ControlDesk {
     const { log, runtime, topology: { app }, worker } = this.#options;
     const targets = this.#targets(asked);
     const isHere = worker !== null && targets.every((target) => !["elsewhere", "not running"].includes(worker.statusOf(target).status));
-    // What a number of records counts from is what was done, not what happens to be committed.
-    if (asked.action === "seek" && isHere) await worker.commit();
+    // What a number of records counts from is what was done, not what happens to be committed; where commits fail, an order may be what helps.
+    if (asked.action === "seek" && isHere) await worker.committedWithin(APPLIED_WITHIN_MS);
     const places = asked.action === "seek" ? await this.#places(targets, asked.to) : null;
     const { by, reason } = asked;
     const at = runtime.now();

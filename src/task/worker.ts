@@ -532,14 +532,21 @@ export class Worker {
       if (this.#state === "failed" || this.#state === "stopped" || this.#runtime.monotonic() >= deadline) return false;
       await this.#wokenOrAt(deadline);
     }
-    try {
+    return await this.committedWithin(deadline - this.#runtime.monotonic());
+  }
+
+  /** Fulfils with true once what was done so far is committed, and tasks that begin again are built; with false when that is not within a time, or the commit fails. */
+  async committedWithin(ms: number): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const timer = this.#runtime.setTimer(() => resolve(false), Math.max(0, ms));
+    const isDone = async (): Promise<boolean> => {
       await this.#restarting;
       await this.whenBuilt();
       await this.commit();
       return true;
-    } catch {
-      return false;
-    }
+    };
+    isDone().then(resolve, () => resolve(false));
+    return await promise.finally(() => timer.cancel());
   }
 
   #applyOrders(): void {

@@ -4,6 +4,10 @@ import { count, createApp, embedded, memory, tumbling } from "../../../mod.ts";
 import type { App, LogDriver, Topic } from "../../../mod.ts";
 import { keptMemoryLog } from "../../../src/testing/test-log.ts";
 import { memoryDisk } from "../../../src/runtime/memory-disk.ts";
+import { DecodeError } from "../../../src/base/errors.ts";
+import type { CommitReceipt, CommittedPosition, CommitUnit } from "../../../src/log/log.ts";
+import type { ControlAnswer } from "../../../src/task/control-desk.ts";
+import { WrappedLog } from "../../../src/testing/wrapped-log.ts";
 import { controlRecord, type Order } from "../../../src/task/control-topic.ts";
 import { open, recordsOf, type Stand, START, valuesOf } from "./harness.ts";
 
@@ -260,3 +264,51 @@ test("a seek forward that finds work done and not committed commits that first: 
   await stand.drain();
   expect(numbers(stand)).toEqual([1, 2, 3, 5]);
 });
+
+/** A log whose commits a test breaks. */
+class BrokenLog extends WrappedLog {
+  /** What becomes of commits; null: what should. */
+  instead: (() => CommitReceipt | Promise<CommitReceipt>) | null = null;
+
+  override commit(unit: CommitUnit, apply: (changelog: readonly CommittedPosition[]) => void): CommitReceipt | Promise<CommitReceipt> {
+    return this.instead === null ? super.commit(unit, apply) : this.instead();
+  }
+}
+
+for (
+  const [what, instead] of [
+    ["fail", () => {
+      throw new DecodeError("RECORD_TOO_LARGE", "too large");
+    }],
+    ["do not end", () => new Promise<CommitReceipt>(() => {})],
+  ] as const
+) {
+  test(`a seek is ordered while commits ${what}, and answered in time: it may be what helps`, async () => {
+    const { app, input } = setUp();
+    app.stream(input).to("out");
+    const inner = embedded({ disk: memoryDisk() });
+    let log: BrokenLog | null = null;
+    const driver: LogDriver = {
+      "~log": "embedded",
+      open: async (context) => {
+        const opened = await inner.open(context);
+        return { ...opened, log: log = new BrokenLog(opened.log) };
+      },
+    };
+    await using stand = await open(app, { driver });
+    log!.instead = instead;
+    for (const v of [1, 2]) await input.send({ k: "a", v, at: START + v });
+    stand.engine.worker.step();
+    let answer: ControlAnswer | null = null;
+    const ordered = stand.engine.control.order({ action: "seek", topic: "in", partition: 0, to: "end", reason: null, by: "ann" }).then((given) =>
+      answer = given
+    );
+    for (let passed = 0; passed < 30_000 && answer === null; passed += 100) {
+      stand.engine.worker.step();
+      stand.runtime.advance(100);
+      await stand.runtime.yield();
+    }
+    expect(answer as ControlAnswer | null).toEqual({ commands: [{ topic: "in", partition: 0, id: 0, to: 2 }], applied: false });
+    await ordered;
+  });
+}
