@@ -28,7 +28,7 @@ export type Change =
   }
   /** A letter was put back to be worked on; `run` counts from 1. */
   | { readonly action: "replay"; readonly letter: LetterId; readonly run: number }
-  /** Its task has taken it, whatever became of it: said in the commit in which it was. */
+  /** Its task is done with it, whatever became of it: said in the commit in which that is. */
   | { readonly action: "replayed"; readonly letter: LetterId; readonly run: number }
   /** `value` null makes it a tombstone. */
   | { readonly action: "edit"; readonly letter: LetterId; readonly value: Uint8Array | null }

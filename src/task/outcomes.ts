@@ -143,8 +143,7 @@ export class Outcomes {
       dueAt: now + Math.ceil(delayMs),
       arrivedAt,
       missed: null,
-      // Its replay is known as done: it goes on as any record does.
-      replay: null,
+      replay: unit.replay,
     };
     const { key, value, headers } = retryRecord(note, record.key, record.value, record.headers, now);
     this.#say(topics.retries, key, value, now, headers ?? [], partition % outputs.topic(topics.retries).partitions);
@@ -157,7 +156,7 @@ export class Outcomes {
     report({ type: "retryScheduled", task: taskId, step, record: this.placeOf(unit), attempt: unit.attempts, delayMs, error: errorFacts(error) });
   }
 
-  /** A replayed letter was taken, whatever will become of it. */
+  /** A replayed letter is done with: it went through, was left out, or is a new letter by the same commit. */
   replayed(replay: NonNullable<RetryNote["replay"]>): void {
     const { topics, runtime } = this.#options;
     const { key, value, timestamp, headers } = auditRecord({ at: runtime.now(), by: ENGINE, change: { action: "replayed", ...replay } });

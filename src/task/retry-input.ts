@@ -75,13 +75,14 @@ export class RetryInput {
     return true;
   }
 
-  /** Takes the head; null where it was taken, or its letter replayed, before. */
+  /** Takes the head; null where it was taken, or its letter replayed, before. A replay that failed and comes back has tries behind it. */
   take(now: number): RetriedRecord | null {
     const head = this.#head!;
     this.#head = null;
     this.#isBehind = true;
     if (this.#done.isTaken(head.note.entrance, head.retryPosition)) return null;
-    return head.note.replay !== null && this.#done.isReplayed(head.note.replay, now) ? null : head;
+    const { replay, attempts } = head.note;
+    return replay !== null && attempts === 0 && this.#done.isReplayed(replay, now) ? null : head;
   }
 
   /** Says how far it is, where that makes a difference; in the commit that has what was taken. */

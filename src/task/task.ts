@@ -783,7 +783,6 @@ export class Task implements Stamp {
       const unit = unitOutOfTurn(taken, entrance, entrance instanceof StepInput ? this.#operators.clockInto(entrance) : this.clock, wallClock);
       this.#units.add(unit);
       this.#units.wait(unit, now + Math.max(0, note.dueAt - wallClock));
-      if (note.replay !== null) this.#outcomes.replayed(note.replay);
       this.#note(unit);
       const refusal = this.#options.isolation.refusal(effectOf(this.id, unit));
       if (refusal !== null) this.#judge(unit, refusal.error, this.name);
@@ -864,13 +863,15 @@ export class Task implements Stamp {
     const verdict = this.#outcomes.judge(unit, error, step);
     if (verdict.do === "stop" || verdict.do === "retry" && verdict.blocks !== "nothing") this.#keep(unit, verdict, error, step);
     else {
-      this.#resolve(unit);
+      this.#resolve(unit, verdict.do === "retry");
       this.#letGo(unit, verdict, error, step);
     }
   }
 
-  #resolve(unit: Unit): void {
+  /** `comesBack`: it is tried again out of turn. */
+  #resolve(unit: Unit, comesBack = false): void {
     this.#checkpoint.resolved(unit);
+    if (unit.replay !== null && !comesBack) this.#outcomes.replayed(unit.replay);
     this.#units.resolve(unit);
     unit.entrance.release(unit);
     // A clock within the task may have been held by it.

@@ -44,7 +44,7 @@ describe("millrace dlq", () => {
     expect(after.out.slice(after.out.indexOf("history") + 1, after.out.indexOf("stack") - 1).map((line) => line.replace(/\S+T\S+Z/, "WHEN"))).toEqual([
       expect.stringMatching(/^ {2}WHEN {2}ann gave it another value, \d+ bytes$/),
       "  WHEN  ann ordered its replay",
-      "  WHEN  its task took it",
+      "  WHEN  it was tried again",
     ]);
     const { entries } = JSON.parse(audit.out.join("")) as { readonly entries: readonly { readonly by: string; readonly action: string }[] };
     const count = (by: string, action: string): number => entries.filter((entry) => entry.by === by && entry.action === action).length;

@@ -34,7 +34,7 @@ export function listCommand(word: LetterWord): CliCommand {
     description: [
       "Without a source: each source with how many letters it has. With one: what failed how, and how often, by fingerprint: failures of one kind at one step have the same.",
       "With --letters, or a limit: one by one, open ones if nothing else is said.",
-      "States: open (nothing was done), queued (its replay is ordered), replayed (its task has taken it), purged; all is those three that were not purged.",
+      "States: open (nothing was done), queued (its replay is ordered), replayed (it was tried again), purged; all is those three that were not purged.",
     ],
     usage:
       "<app.ts> [source] [--letters] [--fingerprint <digits>] [--step <name>] [--since <moment>] [--until <moment>] [--state <state>] [--limit <n>] [--after <id>]",

@@ -51,7 +51,7 @@ export function replayCommand(word: LetterWord): CliCommand {
     brief: `Have ${word.kind} letters tried again, where they failed`,
     description: [
       "The records go to the app alone, not to others that read the source; edited ones with their new values. Each is taken once, however often this is said.",
-      "Waits until their tasks have taken them, and says how many failed again: those are new letters. Exit codes: 0 all went through, 1 some failed again or were not taken.",
+      "Waits until they were tried, as often as their policy wants, and says how many failed again: those are new letters. Exit codes: 0 all went through, 1 some failed again or are not done.",
     ],
     usage: `<app.ts> <source> ${SELECTION} [--dry-run] [--again] [--at original|now] [--no-wait]`,
     positional: typedArguments("The module with the app, then source and ids", "app.ts source id"),
@@ -61,7 +61,7 @@ export function replayCommand(word: LetterWord): CliCommand {
       dryRun: flag("Say what would be done, and do nothing"),
       again: flag("Also those that were replayed before"),
       at: choiceFlag("Their event time: their own, or the earliest that is not late", ["original", "now"] as const),
-      wait: { kind: "boolean", brief: "Wait until they were taken; with --no-wait they are ordered and that is all", default: true },
+      wait: { kind: "boolean", brief: "Wait until they were tried; with --no-wait they are ordered and that is all", default: true },
     },
     understand: (flags, ...typed) => {
       const understood = understandChoice(word, "replay", flags, typed);
@@ -139,7 +139,11 @@ function endLines(word: LetterWord, asked: ReplayArguments, connection: Connecti
 export function replayedLines({ word }: LetterWord, source: string, { taken, failedAgain, left }: Replayed, command: CommandText): readonly string[] {
   const lines = [`${taken} replayed: ${taken - failedAgain} went through, ${failedAgain} failed again`];
   if (failedAgain > 0) lines.push(`Those are new letters: ${command(`${word} list`, quoted(source))}`);
-  if (left > 0) lines.push(`${manyText(left)} not taken for 30 s: is their partition paused, or its task stopped? ${command("status")}`);
+  if (left > 0) {
+    lines.push(
+      `${manyText(left)} are not done, none for 30 s: they wait for their next try, or their partition is paused or has stopped: ${command("status")}`,
+    );
+  }
   return lines;
 }
 

@@ -132,7 +132,7 @@ export function historyText({ at, by, action, ...details }: AuditView): string {
   const what: Readonly<Record<string, string>> = {
     edit: `${by} gave it another value${details["valueBytes"] === null ? ", a tombstone" : `, ${counted(Number(details["valueBytes"]), "byte")}`}`,
     replay: `${by} ordered its replay${run === 1 ? "" : `, number ${String(run)}`}`,
-    replayed: `its task took it${run === 1 ? "" : `, replay ${String(run)}`}`,
+    replayed: `it was tried again${run === 1 ? "" : `, replay ${String(run)}`}`,
     purge: `${by} purged it`,
   };
   return `${moment(at)}  ${printable(what[action] ?? `${by}: ${action}`)}`;

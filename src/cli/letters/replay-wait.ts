@@ -1,4 +1,4 @@
-/** Waits until letters whose replay was ordered have been taken by their tasks, and tells what came of it. */
+/** Waits until the tasks are done with letters whose replay was ordered, and tells what came of it. */
 import type { Runtime } from "../../runtime/runtime.ts";
 import type { LetterChoice } from "./letter-flags.ts";
 import type { FilterQuery } from "./letter-flags.ts";
@@ -27,17 +27,17 @@ export interface Replayed {
   readonly taken: number;
   /** Of those, how many became letters again. */
   readonly failedAgain: number;
-  /** Not taken, for a task that is paused or has stopped, say. */
+  /** Not done, for a task that waits for another try, is paused or has stopped. */
   readonly left: number;
 }
 
 const ASK_FIRST_MS = 50;
 const ASK_MAX_MS = 1_000;
-/** With nothing taken for so long they are not worked on. */
+/** With none done for so long nobody waits for them. */
 const PATIENCE_MS = 30_000;
 const PROGRESS_MS = 2_000;
 
-/** Fulfils when all were taken, or none has been for 30 s. */
+/** Fulfils when all are done, or none has been for 30 s. */
 export async function waitForReplay(options: ReplayWaitOptions): Promise<Replayed> {
   const { runtime, onProgress, queued } = options;
   let left = await countLeft(options);

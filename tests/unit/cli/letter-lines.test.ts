@@ -148,7 +148,7 @@ what the stores had for its key
 history
   2026-01-01T12:00:10Z  ann gave it another value, 12 bytes
   2026-01-01T12:00:11Z  bob ordered its replay
-  2026-01-01T12:00:12Z  its task took it
+  2026-01-01T12:00:12Z  it was tried again
   2026-01-01T12:00:13Z  bob ordered its replay, number 2
 
 stack
@@ -213,7 +213,7 @@ describe("what was done", () => {
     expect(replayedLines(DEAD, "orders", { taken: 2, failedAgain: 1, left: 3 }, command)).toEqual([
       "2 replayed: 1 went through, 1 failed again",
       "Those are new letters: millrace dlq list app.ts orders --dir 'my data'",
-      "3 not taken for 30 s: is their partition paused, or its task stopped? millrace status app.ts --dir 'my data'",
+      "3 are not done, none for 30 s: they wait for their next try, or their partition is paused or has stopped: millrace status app.ts --dir 'my data'",
     ]);
   });
 

@@ -281,6 +281,23 @@ describe("a letter that is put back", () => {
     expect(written).toEqual([1, 2, 3]);
   });
 
+  for (const blocks of ["key", "nothing"] as const) {
+    test(`counts as replayed once its tries are over, with the letter that it became; ${blocks} waits for it`, async () => {
+      const { app, input } = setUp({ attempts: 3, blocks });
+      app.stream(input).map(failing(9));
+      await using stand = await open(app);
+      const runs = (): number[] => recordsOf(stand.log, "t-audit").map(({ bytes }) => (readAudit(bytes!).change as { run: number }).run);
+      const letters = (): unknown[] => recordsOf(stand.log, "in-dlq").map(({ headers }) => [headers["mr-replay-of"], headers["mr-attempts"]]);
+      await put(stand, 1, { k: "a", v: 1, at: START });
+      await stand.drain();
+      expect(runs()).toEqual([]);
+      await stand.restart();
+      await put(stand, 1, { k: "a", v: 1, at: START });
+      await run(stand, 30_000);
+      expect([runs(), letters()]).toEqual([[1], [["in-dlq@0", "3"]]]);
+    });
+  }
+
   test("that fails again is another letter, and names the first", async () => {
     const { app, input } = setUp({ attempts: 2 });
     app.stream(input).map(failing(9));
