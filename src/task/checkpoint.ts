@@ -126,6 +126,8 @@ export class Checkpoint {
     if (row.blocksPartition) units.block(unit);
     const now = runtime.now();
     if (row.nextTryAt > now || unit.retryPosition >= 0) units.wait(unit, runtime.monotonic() + Math.max(0, row.nextTryAt - now));
+    // It had stopped its task: it is tried again at once, unless a seek passes it.
+    if (row.nextTryAt < 0 && unit.state === "queued") unit.nextTryAt = Infinity;
     if (unit.retryPosition < 0) entrance.hold(unit);
   }
 

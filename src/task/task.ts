@@ -349,18 +349,16 @@ export class Task implements Stamp {
     }
   }
 
-  /** What it stopped at is left out where it lies behind the new position; elsewhere it is tried again. */
+  /** What it stopped at, now or before it was built, is left out where it lies behind the new position; elsewhere it is tried again. */
   #goOn(input: Input, to: number): void {
-    if (this.stopped === null) return;
     this.stopped = null;
     const now = this.#runtime.monotonic();
     for (const unit of [...this.#units]) {
-      if (unit.state !== "waiting" || unit.nextTryAt !== Infinity) continue;
-      if (unit.entrance !== input || unit.record.position >= to) this.#units.wait(unit, now);
-      else {
+      if (unit.nextTryAt !== Infinity || unit.state === "running") continue;
+      if (unit.entrance === input && unit.record.position < to) {
         this.#resolve(unit);
         this.#outcomes.skip(unit, PASSED, unit.step === "" ? this.name : unit.step);
-      }
+      } else if (unit.state === "waiting") this.#units.wait(unit, now);
     }
   }
 

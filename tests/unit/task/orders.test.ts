@@ -192,6 +192,29 @@ for (const [name, driver] of drivers) {
       expect(stand.engine.health().status).toBe("ok");
     });
 
+    test("a record that stopped its task is passed by a seek that was ordered while nobody was at work", async () => {
+      const app = createApp("t", { errors: { retry: false, then: "stop" } });
+      const input = app.topic<string, In>("in", { timestamp: (value) => value.at, key: (value) => value.k });
+      app.stream(input).map(async (value) => {
+        await Promise.resolve();
+        if (value.v === 2) throw new Error("poison");
+        return value;
+      }).to("out");
+      await using stand = await open(app, { driver: driver() });
+      await send(stand, input, [1, 2, 3]);
+      if (name !== "embedded") return;
+      await stand.restart();
+      await stand.drain();
+      expect(stand.engine.health().status).toBe("error");
+      const command = { topic: "in", partition: 0, order: { kind: "seek", to: 2 }, at: stand.runtime.now(), by: "ann", reason: null } as const;
+      await stand.log.append([{ topic: "t-control", partition: 0, records: [controlRecord(command)] }]);
+      await stand.restart();
+      await stand.drain();
+      expect(numbers(stand)).toEqual([1, 3]);
+      expect([...stand.engine.worker.stats.skipped]).toEqual([["passed by a seek", 1]]);
+      expect(stand.engine.health().status).toBe("ok");
+    });
+
     test("restart builds a stopped task again, and only that one", async () => {
       const app = createApp("t", { errors: { retry: false, then: "stop" } });
       const input = app.topic<string, In>("in", { timestamp: (value) => value.at, key: (value) => value.k });
