@@ -4,7 +4,7 @@ import { tempDirectory } from "../shim/temp.ts";
 import { brokerTest, ownBroker } from "./broker.ts";
 import { outageRun } from "./outage.ts";
 
-const AWAY_MS = 8_000;
+const AWAY_MS = 10_000;
 /** A loop without a pause takes 100. */
 const CPU_PERCENT_MAX = 40;
 const MEMORY_GROWTH_MB_MAX = 150;

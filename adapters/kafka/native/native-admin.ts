@@ -2,7 +2,7 @@
 import type { CommittedPosition, PartitionInfo } from "../../../src/log/log.ts";
 import type { TopicPartition } from "../../../src/record/record.ts";
 import type { ClientSettings, NewTopic, TopicFacts } from "../client.ts";
-import { kafkaFailure } from "../failure.ts";
+import { kafkaFailure, lostConnection } from "../failure.ts";
 import type { Confluent, NativeAdmin, NativeCallback, NativeMetadata, NativePart, NativeProducer, NativeTopic } from "./confluent.ts";
 import type { NativeCalls } from "./native-calls.ts";
 import { baseConfig } from "./native-config.ts";
@@ -13,7 +13,7 @@ const READ_COMMITTED = 1;
 /** It holds one of the few threads of the pool meanwhile. */
 const PROBE_MS = 1_500;
 /** While a leader cannot be reached, librdkafka tries to connect for a call to it over and over, without a pause: so none is made for long, nor again before some broker answers. */
-const LEADER_CALL_MS = 5_000;
+const LEADER_CALL_MS = 3_000;
 const TOPIC_ALREADY_EXISTS = 36;
 const LEADER_NOT_AVAILABLE = 5;
 const UNKNOWN_TOPIC = 3;
@@ -28,6 +28,7 @@ export class NativeClusterAdmin {
   #probing: Promise<void> | null = null;
   /** The last call to a leader failed. */
   #isAway = false;
+  #leaderCalls: Promise<unknown> = Promise.resolve();
 
   private constructor(confluent: Confluent, calls: NativeCalls, timeoutMs: number, handle: NativeProducer) {
     this.#confluent = confluent;
@@ -146,16 +147,19 @@ export class NativeClusterAdmin {
     return Math.min(this.#timeoutMs, LEADER_CALL_MS);
   }
 
-  async #atLeader<T>(what: string, call: (done: NativeCallback<T>) => unknown): Promise<T> {
-    if (this.#isAway) await this.probe();
-    try {
-      const answer = await this.#calls.call(what, call);
-      this.#isAway = false;
-      return answer;
-    } catch (error) {
+  /** One at a time: those behind the first that fails ask whether anybody is there before they try. */
+  #atLeader<T extends readonly NativePart[]>(what: string, call: (done: NativeCallback<T>) => unknown): Promise<T> {
+    const turn = this.#leaderCalls.then(async () => {
+      if (this.#isAway) await this.probe();
       this.#isAway = true;
-      throw error;
-    }
+      const answer = await this.#calls.call(what, call);
+      this.#isAway = answer.length === 0 || answer.some((part) => codeOfPart(part) !== 0);
+      // Out of time it may answer without an error, and with nothing.
+      if (answer.length === 0) throw lostConnection(what, null);
+      return answer;
+    });
+    this.#leaderCalls = turn.catch(() => {});
+    return turn;
   }
 
   #describe(names: readonly string[]): Promise<readonly NativeTopic[]> {
