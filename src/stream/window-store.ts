@@ -42,7 +42,11 @@ export function windowStore(aggregation: KeptAggregation): StoreSpec {
   return {
     name,
     fingerprint: fingerprintOf(form),
-    migration: (kept) => migrationOf(changes, kept),
+    migration: (kept) => {
+      // Before the format of keys was part of it, none was said.
+      const said = kept.startsWith(`window ${sizeMs}/`) ? kept.replace("window ", `window ${by}`) : kept;
+      return said === fingerprintOf(form) ? (row) => [row] : migrationOf(changes, said);
+    },
     pack: isPlain ? packRow : (value) => packRow(each(value as WindowState, (fold, kept) => fold.pack?.(kept) ?? kept)),
     unpack: isPlain ? unpackRow : (bytes) => each(unpackRow(bytes) as WindowState, (fold, kept) => fold.unpack?.(kept) ?? kept),
     show: (state) => resultOf(folds, state as WindowState),
