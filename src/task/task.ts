@@ -796,6 +796,8 @@ export class Task implements Stamp {
       unit.startedAt = now;
       unit.attempts++;
       unit.failure = null;
+      // Out of turn it holds no clock while it waits: windows that were open at its last try may be closed.
+      if (unit.retryPosition >= 0) unit.judgedClock = NaN;
       this.#step = this.name;
       this.#resume(unit, () => this.#rerun(unit));
     }

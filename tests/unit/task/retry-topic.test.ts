@@ -298,6 +298,24 @@ describe("a letter that is put back", () => {
     });
   }
 
+  test("and waits for another try while its window closes is late then: what was said is not said again", async () => {
+    const { app, input } = setUp({});
+    const fail = failing(1);
+    const stream = app.stream(input);
+    stream.groupByKey().window(tumbling("1m")).aggregate({ n: count() }).to("out");
+    stream.forEach((value) => void fail(value));
+    await using stand = await open(app);
+    await input.send({ k: "a", v: 0, at: START });
+    await put(stand, 1, { k: "a", v: 1, at: START });
+    await stand.drain();
+    await input.send({ k: "b", v: 2, at: START + 60_000 });
+    await run(stand, 20_000);
+    await input.send({ k: "b", v: 3, at: START + 120_000 });
+    await stand.drain();
+    expect(recordsOf(stand.log, "out").map(({ key }) => key)).toEqual(["a", "b"]);
+    expect(recordsOf(stand.log, "in-late")).toHaveLength(1);
+  });
+
   test("that fails again is another letter, and names the first", async () => {
     const { app, input } = setUp({ attempts: 2 });
     app.stream(input).map(failing(9));
