@@ -71,6 +71,32 @@ describe("pure client in an outage", () => {
     }
   });
 
+  brokerTest("F24 a member that its coordinator alone does not let back in says so, while brokers answer", async () => {
+    const { bootstrap, prefix } = await testBroker();
+    const proxy = await openProxy(bootstrap);
+    const log = await openLog("platformatic", await testSettings(proxy.bootstrap, `${prefix()}alone`, { sessionTimeoutMs: SESSION_MS, timeoutMs: 3_000 }));
+    try {
+      const [topic, group] = [`${prefix()}a`, `${prefix()}g`];
+      await log.ensureTopics([topicSpec(topic)]);
+      const trouble = (): string | null => log.trouble;
+      const again = Promise.withResolvers<void>();
+      let assigned = 0;
+      await log.join(group, [topic], { assigned: () => void (++assigned === 2 && again.resolve()), revoked: () => undefined, lost: () => undefined });
+      expect(trouble()).toBe(null);
+
+      proxy.request = (key) => key === api.heartbeat || key === api.joinGroup ? "cut" : "pass";
+      while (trouble() === null) await new Promise((resolve) => setTimeout(resolve, 20));
+      expect(trouble()).toContain(`[kafka] Cannot join group "${group}": no answer from the broker`);
+      expect((await log.describe([topic])).length).toBe(1);
+      proxy.request = () => "pass";
+      await again.promise;
+      expect(trouble()).toBe(null);
+    } finally {
+      await log.close();
+      await proxy.close();
+    }
+  });
+
   brokerTest(
     "F24 a member whose join went into the void does not wait for its answer as long as a rebalance may take: what is silent elsewhere is silent there",
     async () => {
