@@ -114,6 +114,8 @@ export class Task implements Stamp {
   readonly state: TaskState;
   /** Why it does no more; null while it does. */
   stopped: unknown = null;
+  /** The record that stopped it; its position is -1 for the result of a step. */
+  stoppedAt: RecordPlace | null = null;
   readonly #options: TaskOptions;
   readonly #runtime: Runtime;
   readonly #outputs: Outputs;
@@ -351,7 +353,7 @@ export class Task implements Stamp {
 
   /** What it stopped at, now or before it was built, is left out where it lies behind the new position; elsewhere it is tried again. */
   #goOn(input: Input, to: number): void {
-    this.stopped = null;
+    this.stopped = this.stoppedAt = null;
     const now = this.#runtime.monotonic();
     for (const unit of [...this.#units]) {
       if (unit.nextTryAt !== Infinity || unit.state === "running") continue;
@@ -360,6 +362,13 @@ export class Task implements Stamp {
         this.#outcomes.skip(unit, PASSED, unit.step === "" ? this.name : unit.step);
       } else if (unit.state === "waiting") this.#units.wait(unit, now);
     }
+  }
+
+  /** Why it does no more, and at which record it stopped; null while it does. */
+  get stopReason(): string | null {
+    if (this.stoppedAt === null) return null;
+    const { topic, partition, position } = this.stoppedAt;
+    return `stopped at ${position < 0 ? `a result of ${topic}` : `${topic}/${partition} position ${position}`}: ${messageOf(this.stopped)}`;
   }
 
   /** Positions that moved since the last commit. */
@@ -569,7 +578,7 @@ export class Task implements Stamp {
       return;
     }
     const unit = this.#unit;
-    if (unit !== null) unit.clockBefore = { seen: clock.seen, late: this.#lateBefore };
+    if (unit !== null) unit.clockBefore = { seen: clock.seen, late: this.#lateBefore, safe: this.#safeBefore };
     if (!clock.isCarried) clock.observe(timestamp);
     this.#inputs.updateClock();
     if (unit === null) this.#judged = this.clock.late;
@@ -624,7 +633,7 @@ export class Task implements Stamp {
     failed.judgedClock = this.#judged;
     const verdict = this.#outcomes.judge(failed, error, step);
     // An input's record is taken again after a restart; a result has left its window, and is kept.
-    if (verdict.do === "stop" && isInput(entrance)) this.#stop(error, step);
+    if (verdict.do === "stop" && isInput(entrance)) this.#stop(failed, error, step);
     else if (verdict.do === "stop" || verdict.do === "retry" && verdict.blocks !== "nothing") {
       this.#units.add(failed);
       entrance.hold(failed);
@@ -692,7 +701,7 @@ export class Task implements Stamp {
       unit = entrance.capture(this.arrivedAt());
       unit.attempts = this.#attempts;
       unit.judgedClock = this.#judged;
-      if (isInput(entrance)) unit.clockBefore = { seen: entrance.seenBefore, late: this.#lateBefore };
+      if (isInput(entrance)) unit.clockBefore = { seen: entrance.seenBefore, late: this.#lateBefore, safe: this.#safeBefore };
       unit.state = "running";
       unit.startedAt = this.#runtime.monotonic();
       this.#units.add(unit);
@@ -857,6 +866,7 @@ export class Task implements Stamp {
     if (clockBefore === null || !isInput(entrance) || entrance.clock.isCarried || this.#concurrency > 1) return;
     entrance.clock.seen = clockBefore.seen;
     this.clock.late = clockBefore.late;
+    this.clock.safe = clockBefore.safe;
   }
 
   #judge(unit: Unit, error: unknown, step: string): void {
@@ -886,7 +896,7 @@ export class Task implements Stamp {
     this.#note(unit);
     if (verdict.do === "stop") {
       this.#units.wait(unit, Infinity);
-      this.#stop(error, step);
+      this.#stop(unit, error, step);
       return;
     }
     if (verdict.blocks === "partition") this.#units.block(unit);
@@ -913,8 +923,9 @@ export class Task implements Stamp {
     }
   }
 
-  #stop(error: unknown, step: string): void {
+  #stop(unit: Unit, error: unknown, step: string): void {
     this.stopped = wrap(error, step, this.id);
+    this.stoppedAt = this.#outcomes.placeOf(unit);
     this.#options.report({ type: "taskStopped", task: this.id, reason: `step "${step}" failed and its policy is to stop`, error: errorFacts(error) });
   }
 }

@@ -5,7 +5,7 @@ import type { App, ErrorPolicy, Topic } from "../../../mod.ts";
 import { packValue } from "../../../src/record/value-bytes.ts";
 import { readAudit } from "../../../src/task/audit.ts";
 import { retryAppend, type RetryNote, retryRecord } from "../../../src/task/retry-topic.ts";
-import { jsonOf, open, recordsOf, type Stand, START, valuesOf } from "./harness.ts";
+import { gate, jsonOf, open, recordsOf, type Stand, START, valuesOf } from "./harness.ts";
 
 interface In {
   readonly k: string;
@@ -315,6 +315,33 @@ describe("a letter that is put back", () => {
     expect(recordsOf(stand.log, "out").map(({ key }) => key)).toEqual(["a", "b"]);
     expect(recordsOf(stand.log, "in-late")).toHaveLength(1);
   });
+
+  for (const isAsync of [false, true]) {
+    for (const retry of [{ attempts: 1 }, { blocks: "key" }, { blocks: "nothing" }] as const) {
+      test(`and fails does not move event time${isAsync ? " behind an async handler" : ""}, ${JSON.stringify(retry)}: no window closes for it, over a crash too`, async () => {
+        const { app, input } = setUp(retry);
+        const stream = app.stream(input);
+        stream.groupByKey().window(tumbling("1m")).aggregate({ n: count() }).to("out");
+        const fail = ({ v }: In): void => {
+          if (v === 1) throw new Error("never");
+        };
+        const handling = gate();
+        stream.forEach(isAsync ? async (value) => (value.v === 1 && await handling.promise, fail(value)) : fail);
+        await using stand = await open(app);
+        await input.send({ k: "a", v: 0, at: START });
+        await put(stand, 1, { k: "z", v: 1, at: START + 600_000 });
+        await stand.drain();
+        await stand.restart();
+        handling.open();
+        await run(stand, 60_000);
+        expect(recordsOf(stand.log, "in-dlq")).toHaveLength(1);
+        await input.send({ k: "a", v: 2, at: START + 1 });
+        await input.send({ k: "b", v: 3, at: START + 60_000 });
+        await stand.drain();
+        expect((valuesOf(stand.log, "out") as { key: string; value: unknown }[]).map(({ key, value }) => [key, value])).toEqual([["a", { n: 2 }]]);
+      });
+    }
+  }
 
   test("that fails again is another letter, and names the first", async () => {
     const { app, input } = setUp({ attempts: 2 });
