@@ -19,6 +19,8 @@ export interface Bank {
   /** Topics of the user's that it writes. */
   readonly outputs: readonly string[];
   readonly input: string;
+  /** The one of `outputs` that has a record for each payment. */
+  readonly checked: string;
   readonly account: FeatureSet<"account", string, { readonly lastPayment: string; readonly amount: number }>;
 }
 
@@ -64,7 +66,7 @@ export function bankOf(name: string, { partitions, backOff, ...options }: BankOp
     { source: payments, parse: (p) => p.amount > 0 ? p : null, output: account.pick("lastPayment", "amount") },
     (p) => account.of(p.account, { lastPayment: p.id, amount: p.amount }),
   );
-  return { app, failing, input, account, outputs: ["spend", "sizes", "checked"].map((end) => `${name}-${end}`) };
+  return { app, failing, input, checked: `${name}-checked`, account, outputs: ["spend", "sizes", "checked"].map((end) => `${name}-${end}`) };
 }
 
 /** Payments in about the order of their time: some late, some below nothing. */

@@ -1,4 +1,4 @@
-/** A log as Kafka is one, in memory: it outlives whoever opens it, holds no state, and knows no ids. It can be made to fail at one of its calls. */
+/** Logs for moves: one that fails at one of its calls, and one as Kafka is, in memory. */
 import type { LogDriver } from "../../../../mod.ts";
 import { ExternalError } from "../../../../src/base/errors.ts";
 import type {
@@ -24,22 +24,13 @@ import { WrappedLog } from "../../../../src/testing/wrapped-log.ts";
 /** Where a call fails: before it has done anything, or after, so that only the answer is lost. */
 export type Failing = "before" | "after";
 
-/** The log, over all who open it. */
-export class SharedLog extends WrappedLog {
+/** A log that fails at one of its calls. */
+export class FailingLog extends WrappedLog {
   /** Calls so far. */
   calls = 0;
   /** The number of the call that fails, from 1; 0: none. */
   failAt = 0;
   how: Failing = "before";
-  readonly #members = new Set<Membership>();
-
-  constructor(runtime: Runtime) {
-    super(memoryLog(runtime));
-  }
-
-  override get capabilities(): LogCapabilities {
-    return { ...this.inner.capabilities, durable: true, deduplicates: false };
-  }
 
   override ensureTopics(specs: readonly TopicSpec[]): Promise<void> {
     return this.#call(() => super.ensureTopics(specs));
@@ -58,21 +49,11 @@ export class SharedLog extends WrappedLog {
   }
 
   override join(group: string, topics: readonly string[], listener: AssignmentListener): Promise<Membership> {
-    return this.#call(async () => {
-      const membership = await super.join(group, topics, listener);
-      this.#members.add(membership);
-      return membership;
-    });
+    return this.#call(() => super.join(group, topics, listener));
   }
 
   override commit(unit: CommitUnit, apply: (positions: readonly CommittedPosition[]) => void): Promise<CommitReceipt> {
     return this.#call(async () => await super.commit(unit, apply));
-  }
-
-  /** Whoever had it open has died. */
-  override async close(): Promise<void> {
-    for (const membership of this.#members) await membership.leave();
-    this.#members.clear();
   }
 
   async #call<T>(call: () => Promise<T>): Promise<T> {
@@ -84,8 +65,40 @@ export class SharedLog extends WrappedLog {
   }
 }
 
+/** A log in memory that knows its members. */
+class KeptMembers extends WrappedLog {
+  readonly members: Set<Membership> = new Set();
+
+  override async join(group: string, topics: readonly string[], listener: AssignmentListener): Promise<Membership> {
+    const membership = await super.join(group, topics, listener);
+    this.members.add(membership);
+    return membership;
+  }
+}
+
+/** A log as Kafka is one, in memory: it outlives whoever opens it, holds no state, and knows no ids. */
+export class SharedLog extends FailingLog {
+  readonly #members: Set<Membership>;
+
+  constructor(runtime: Runtime) {
+    const kept = new KeptMembers(memoryLog(runtime));
+    super(kept);
+    this.#members = kept.members;
+  }
+
+  override get capabilities(): LogCapabilities {
+    return { ...this.inner.capabilities, durable: true, deduplicates: false };
+  }
+
+  /** Whoever had it open has died. */
+  override async close(): Promise<void> {
+    for (const membership of this.#members) await membership.leave();
+    this.#members.clear();
+  }
+}
+
 function cut(call: number): ExternalError {
-  return new ExternalError("LOG_UNAVAILABLE", `[memory] the connection broke at call ${call}`);
+  return new ExternalError("LOG_UNAVAILABLE", `the connection broke at call ${call}`);
 }
 
 /** A driver of such a log. Its state is kept from one opening to the next, as on a disk. */
