@@ -47,10 +47,11 @@ export async function embeddedErrorsRun(options: ErrorsRunOptions & { readonly r
     if (signal !== "SIGKILL" && code !== 137) throw new Error(`The app ended with ${code ?? signal} by itself (seed ${seed}): ${program.stderr()}`);
   }
   await write(records);
-  for (const deadline = performance.now() + drainMs(records);;) {
+  // Each longer than the one before it: on a busy machine a start takes most of a short one.
+  for (let lastMs = 2 * lifeMs, deadline = performance.now() + drainMs(records);; lastMs *= 1.5) {
     const program = start();
     const url = addressIn(await program.line());
-    const over = Promise.race([sleep(2 * lifeMs), program.exited]);
+    const over = Promise.race([sleep(lastMs), program.exited]);
     if (url !== null) await sender.send(postTo(url), over);
     await over;
     program.kill("SIGTERM");

@@ -315,7 +315,7 @@ describe("CH-44 where failed records go", () => {
     ]]);
   });
 
-  test("CH-44 who has failed records dropped asked for it in so many words, and hears of each", async () => {
+  test("CH-44 who has failed records dropped asked for it in so many words, is warned of it at the start, and hears of each", async () => {
     const { app, input } = setUp({ retry: false, then: "skip" });
     app.stream(input).forEach(() => {
       throw new Error("no");
@@ -326,6 +326,7 @@ describe("CH-44 where failed records go", () => {
     await test.send(input, { k: "a", n: 1 });
     await test.sendBytes(input, new TextEncoder().encode("{"), { key: "a" });
 
+    expect(events.filter(({ type }) => type === "warning")).toMatchObject([{ message: expect.stringContaining('Records of "in" that fail are left out') }]);
     expect(events.filter(({ type }) => type === "recordSkipped")).toMatchObject([
       { step: "in-forEach", record: { topic: "in", partition: 0, position: 0 }, reason: "failed: no" },
       { step: "in", record: { topic: "in", partition: 0, position: 1 } },
