@@ -175,7 +175,7 @@ export class Engine {
     const atWork = worker.tasks.map((task) => ({
       id: task.id,
       status: task.stopped !== null ? "stopped" : task.inputs.some(({ isPaused }) => isPaused) ? "paused" : "running",
-      ...(task.stopped === null ? {} : { reason: messageOf(task.stopped) }),
+      ...(task.stopReason === null ? {} : { reason: task.stopReason }),
       lag: task.inputs.reduce<number | null>((sum, { lag }) => sum === null || lag === null ? null : sum + lag, 0),
       watermark: Number.isFinite(task.clock.safe) ? task.clock.safe : null,
     }));
@@ -192,7 +192,7 @@ export class Engine {
       case "starting":
         return { ...base, status: "degraded", reason: this.#away ?? worker.commitTrouble ?? RESTORING, live: true };
       default:
-        if (failure !== null) return { ...base, status: "error", reason: messageOf(failure), live: false };
+        if (failure !== null) return { ...base, status: "error", reason: atWork.find(({ reason }) => reason !== undefined)?.reason ?? messageOf(failure), live: false };
         return this.#workingHealth(base);
     }
   }

@@ -5,6 +5,7 @@
  */
 import { StreamError } from "../base/errors.ts";
 import type { Log } from "../log/log.ts";
+import type { RecordPlace } from "../observe/events.ts";
 import type { TopicPartition } from "../record/record.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { SubTopology, Topology } from "../topology/topology.ts";
@@ -20,7 +21,7 @@ export type SeekTo =
   | { readonly position: number }
   /** At the first record of this moment or later, ms since the epoch. */
   | { readonly time: number }
-  /** So many records on from the committed position; below 0 back. */
+  /** So many records on from the committed position, the one that stopped the task included; below 0 back. */
   | { readonly by: number };
 
 /** What an operator asks for. */
@@ -57,12 +58,20 @@ export interface PartitionView extends TopicPartition {
   readonly paused: { readonly since: number; readonly by: string; readonly reason: string | null } | null;
 }
 
+/** How a partition is at a worker. */
+export interface PartitionStatus {
+  readonly status: string;
+  readonly reason: string | null;
+  /** The record that stopped its task; its position is -1 for the result of a step. */
+  readonly stoppedAt: RecordPlace | null;
+}
+
 /** What a desk asks of the worker beside it. */
 export interface ControlledWorker {
   /** Fulfils with true once what was done so far is committed; with false when it is not within a time, or the commit fails. */
   committedWithin(ms: number): Promise<boolean>;
   /** How the task of a partition is here, and why. */
-  statusOf(at: TopicPartition): { readonly status: string; readonly reason: string | null };
+  statusOf(at: TopicPartition): PartitionStatus;
   /** Fulfils with true once the orders up to this id are done and committed here; with false after `withinMs`. */
   whenOrdered(id: number, withinMs: number): Promise<boolean>;
 }
@@ -168,7 +177,28 @@ export class ControlDesk {
     if (to === "start") return start;
     if (to === "end") return end;
     if ("position" in to) return to.position;
-    return "by" in to ? from + to.by : await this.#options.log.positionAt(target, to.time);
+    if ("time" in to) return await this.#options.log.positionAt(target, to.time);
+    return to.by > 0 ? this.#firstToLeaveOut(target, from) + to.by : from + to.by;
+  }
+
+  /** Where counting of records to leave out begins, so that what stopped the task is one of them: it may have been taken before those that are committed. */
+  #firstToLeaveOut(target: TopicPartition, from: number): number {
+    const { worker } = this.#options;
+    const { topic, partition } = target;
+    const { status, stoppedAt } = worker?.statusOf(target) ?? { status: "not running", stoppedAt: null };
+    const name = `"${topic}" partition ${partition}`;
+    if (stoppedAt === null) {
+      if (status === "running" || status === "paused") return from;
+      throw refused(
+        `Cannot count records of ${name} here (${status}): its task alone knows where it stopped. Ask the worker that has it, or name a position: ` +
+          `${from} is the next to read, and what stopped the task before that is left out with it`,
+      );
+    }
+    if (stoppedAt.topic === topic) return stoppedAt.position < from ? from - 1 : from;
+    const what = stoppedAt.position < 0 ? `a result of ${stoppedAt.topic}` : `${stoppedAt.topic}/${stoppedAt.partition} position ${stoppedAt.position}`;
+    throw refused(
+      `Cannot leave out records of ${name}: its task stopped at ${what}, which none of them is. Mend what failed and restart the task, or name a position`,
+    );
   }
 
   async #spans(partitions: readonly TopicPartition[]): Promise<ReadonlyMap<string, { readonly start: number; readonly end: number }>> {

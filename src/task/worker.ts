@@ -20,6 +20,7 @@ import { Isolation } from "./isolation.ts";
 import { Outputs } from "./outputs.ts";
 import { defaultPolicy } from "./policy.ts";
 import { checkChange } from "./change-check.ts";
+import type { PartitionStatus } from "./control-desk.ts";
 import { Controls, type NumberedCommand } from "./controls.ts";
 import { auditTopic, letterTopic, retryTopic } from "./letter-topics.ts";
 import type { OutcomeTopics } from "./outcomes.ts";
@@ -519,10 +520,11 @@ export class Worker {
   }
 
   /** How the task of a partition is here: `running`, `stopped`, `restoring`, or `elsewhere`; and why. */
-  statusOf(at: TopicPartition): { readonly status: string; readonly reason: string | null } {
+  statusOf(at: TopicPartition): PartitionStatus {
     const task = this.#tasks.find(({ inputs }) => inputs.some(({ topic, partition }) => topic.name === at.topic && partition === at.partition));
-    if (task === undefined) return { status: this.whereIs(at), reason: null };
-    return task.stopped === null ? { status: "running", reason: null } : { status: "stopped", reason: messageOf(task.stopped) };
+    if (task === undefined) return { status: this.whereIs(at), reason: null, stoppedAt: null };
+    const { stopReason: reason, stoppedAt } = task;
+    return { status: reason === null ? "running" : "stopped", reason, stoppedAt };
   }
 
   /** Fulfils with true once the orders up to this id, a position of the topic of controls, are done here and committed; with false when they are not within a time, or the commit fails. */

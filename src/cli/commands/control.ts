@@ -1,9 +1,10 @@
 /** `millrace pause`, `resume`, `restart`, `seek` and `skip`: what operators have done to partitions. */
 import type { AdminClient } from "../admin-client.ts";
+import type { ControlPage } from "../admin-answers.ts";
 import type { ControlAnswer, SeekTo } from "../../task/control-desk.ts";
 import { type CliCommand, type CommandHost, defineCommand } from "../command.ts";
 import { type ControlTarget, controlTarget, seekTo } from "../control-target.ts";
-import { connect, laterNote, type OperatorArguments, type OperatorFlags, operatorFlags, understandOperator } from "../operator.ts";
+import { connect, type Connection, laterNote, type OperatorArguments, type OperatorFlags, operatorFlags, understandOperator } from "../operator.ts";
 import { text, type TextFlag, textFlag, typedArguments } from "../parameters.ts";
 
 type Action = "pause" | "resume" | "restart" | "seek";
@@ -103,11 +104,20 @@ function controlArguments(
 
 async function order(action: Action, asked: ControlArguments, host: CommandHost): Promise<void> {
   await using connection = await connect(asked, host);
-  const answer = await orderAt(connection.client, action, asked);
+  const answer = await orderAt(await clientFor(connection, asked), action, asked);
   if (asked.json) return host.runtime.print(JSON.stringify(answer));
   for (const line of orderLines(action, answer)) host.runtime.print(line);
   const note = laterNote(connection, "it is ordered");
   if (note !== null) host.runtime.print(note);
+}
+
+/** Who is asked: records are counted by whoever has the partition. */
+async function clientFor({ client, workers }: Connection, { target: { topic, partition }, to }: ControlArguments): Promise<AdminClient> {
+  if (workers.length === 1 || typeof to !== "object" || !("by" in to)) return client;
+  const pages = await Promise.all(workers.map((worker) => worker.get<ControlPage>("/admin/control").catch(() => null)));
+  const isHere = (page: ControlPage | null): boolean =>
+    page?.partitions.some((one) => one.topic === topic && one.partition === partition && one.status !== "elsewhere" && one.status !== "not running") === true;
+  return workers[pages.findIndex(isHere)] ?? client;
 }
 
 function orderAt(client: AdminClient, action: Action, { target, reason, to }: ControlArguments): Promise<ControlAnswer> {

@@ -6,7 +6,8 @@ import { keptMemoryLog } from "../../../src/testing/test-log.ts";
 import { memoryDisk } from "../../../src/runtime/memory-disk.ts";
 import { DecodeError } from "../../../src/base/errors.ts";
 import type { CommitReceipt, CommittedPosition, CommitUnit } from "../../../src/log/log.ts";
-import type { ControlAnswer } from "../../../src/task/control-desk.ts";
+import { internalsOf } from "../../../src/app/app.ts";
+import { type ControlAnswer, ControlDesk } from "../../../src/task/control-desk.ts";
 import { WrappedLog } from "../../../src/testing/wrapped-log.ts";
 import { controlRecord, type Order } from "../../../src/task/control-topic.ts";
 import { open, recordsOf, type Stand, START, valuesOf } from "./harness.ts";
@@ -335,3 +336,53 @@ for (
     await ordered;
   });
 }
+
+test("records to leave out are counted from the one that stopped the task, though later ones were taken before it did", async () => {
+  const app = createApp("t", { errors: { retry: { attempts: 2, backOff: "1s", backOffMax: "1s" }, then: "stop" } });
+  const input = app.topic<string, In>("in", { timestamp: (value) => value.at, key: (value) => value.k });
+  const other = app.topic<string, In>("other", { timestamp: (value) => value.at, key: (value) => value.k });
+  app.stream(input).merge(app.stream(other)).map((value) => {
+    if (value.v === 2) throw new Error("poison");
+    return value;
+  }).to("out");
+  await using stand = await open(app, {});
+  for (const v of [1, 2, 3]) await input.send({ k: `k${v}`, v, at: START + v });
+  await stand.drain();
+  while (stand.engine.health().status !== "error") {
+    await stand.advance(1_000);
+    await stand.drain();
+  }
+  for (const v of [4, 5, 6]) await input.send({ k: `k${v}`, v, at: START + v });
+  await other.send({ k: "k7", v: 7, at: START + 7 });
+  await stand.drain();
+  expect(numbers(stand)).toEqual([1, 3]);
+  expect(stand.engine.health()).toMatchObject({ status: "error", reason: expect.stringContaining("stopped at in/0 position 1: ") });
+  const skip = async (topic: string, by: number): Promise<unknown> => {
+    const ordered = stand.engine.control.order({ action: "seek", topic, partition: 0, to: { by }, reason: null, by: "ann" });
+    let isDone = false;
+    void ordered.then(() => isDone = true, () => isDone = true);
+    while (!isDone) {
+      await stand.settle();
+      await stand.runtime.yield();
+    }
+    return (await ordered).commands[0]!.to;
+  };
+  await expect(skip("other", 1)).rejects.toThrow('Cannot leave out records of "other" partition 0: its task stopped at in/0 position 1, which none of them is');
+  // What stopped it, and the one that is next to be read.
+  expect(await skip("in", 2)).toBe(4);
+  await stand.drain();
+  expect(numbers(stand)).toEqual([1, 3, 5, 6, 7]);
+  expect([...stand.engine.worker.stats.skipped]).toEqual([["passed by a seek", 1]]);
+  expect(stand.engine.health().status).toBe("ok");
+});
+
+test("without its task nobody knows which record comes next: records to leave out are counted by nobody else", async () => {
+  const { app, input } = setUp();
+  app.stream(input).to("out");
+  await using stand = await open(app, {});
+  await send(stand, input, [1, 2]);
+  const desk = new ControlDesk({ topology: internalsOf(app).builder.build(), log: stand.log, runtime: stand.runtime, worker: null });
+  const order = { action: "seek", topic: "in", partition: 0, reason: null, by: "ann" } as const;
+  await expect(desk.order({ ...order, to: { by: 1 } })).rejects.toThrow(/Cannot count records of "in" partition 0 here \(not running\).* name a position: 2 is the next to read/);
+  expect((await desk.order({ ...order, to: { by: -1 } })).commands[0]!.to).toBe(1);
+});
