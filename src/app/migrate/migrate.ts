@@ -77,12 +77,8 @@ export async function moveApp(options: MoveOptions): Promise<Survey> {
   try {
     const { deduplicates, durable, holdsState } = opened.log.capabilities;
     if (!durable || holdsState || deduplicates) {
-      throw new DefinitionError(
-        `Cannot move "${topology.app}" to the ${opened.log.name} log: wanted one that is durable and that processes share, such as kafka`,
-        {
-          code: "CONFIG_INVALID",
-        },
-      );
+      const message = `Cannot move "${topology.app}" to the ${opened.log.name} log: wanted one that is durable and that processes share, such as kafka`;
+      throw new DefinitionError(message, { code: "CONFIG_INVALID" });
     }
     const now = runtime.now();
     const current: MoveMark = mark ?? { id: toHex(runtime.randomBytes(ID_BYTES)), to, beganAt: now, endedAt: null };

@@ -10,6 +10,7 @@ import type { Log, PartitionInfo } from "../../../../src/log/log.ts";
 import { readMoveMark, removeMoveMark } from "../../../../src/log/move-mark.ts";
 import type { Disk } from "../../../../src/runtime/disk.ts";
 import { memoryDisk } from "../../../../src/runtime/memory-disk.ts";
+import { controlRecord } from "../../../../src/task/control-topic.ts";
 import type { VirtualRuntime } from "../../../../src/testing/virtual-runtime.ts";
 import { open, runtimeOf, SEED, type Stand, START } from "../../task/harness.ts";
 import { type Bank, bankOf, type Payment, paymentsOf, requestOf } from "./bank.ts";
@@ -382,6 +383,65 @@ describe("MG04 positions", () => {
     await send(log, values(35, 40));
     await there.drain();
     expect((await recordsIn(log, "out")).map(({ value }) => JSON.parse(new TextDecoder().decode(value!)))).toEqual(values(0, 40));
+    await there.engine.stop(0);
+    internalsOf(app).attach(null);
+  }, TIMEOUT_MS);
+});
+
+describe("MG07 what waits out of turn", () => {
+  test("is tried on the other log, and what operators ordered holds there", async () => {
+    const failing = new Set(["v-1", "v-4"]);
+    const app = createApp("turns"), runtime = runtimeOf(), driver = embedded({ disk: memoryDisk() });
+    const input = app.topic("in", {
+      partitions: 2,
+      value: json<string>(),
+      retention: "infinity",
+      errors: { retry: { attempts: 9, backOff: "10m", backOffMax: "10m", blocks: "nothing" } },
+    });
+    const check = async (value: string): Promise<string> => {
+      await Promise.resolve();
+      if (failing.has(value)) throw new Error("not now");
+      return value;
+    };
+    app.stream(input).map(check).to(app.topic("out", { value: json<string>(), retention: "infinity" }));
+    const send = async (log: Log, partition: number, values: readonly string[]): Promise<void> => {
+      await log.append([{ topic: "in", partition, records: values.map((value) => ({ key: value, value: JSON.stringify(value), timestamp: START })) }]);
+    };
+    const order = async (log: Log, isPaused: boolean): Promise<void> => {
+      const record = controlRecord({ topic: "in", partition: 1, order: { kind: "pause", isPaused }, at: runtime.now(), by: "ann", reason: null });
+      await log.append([{ topic: "turns-control", partition: 0, records: [record] }]);
+    };
+    const said = async (log: Log): Promise<string[]> =>
+      (await recordsIn(log, "out")).map(({ value }) => JSON.parse(new TextDecoder().decode(value!)) as string).sort();
+
+    const stand = await open(app, { runtime, driver });
+    await send(stand.log, 0, ["v-0", "v-1", "v-2"]);
+    await send(stand.log, 1, ["v-3", "v-4"]);
+    await stand.drain();
+    await order(stand.log, true);
+    await stand.drain();
+    await send(stand.log, 1, ["v-5"]);
+    await stand.drain();
+    expect(await said(stand.log)).toEqual(["v-0", "v-2", "v-3"]);
+    expect((await recordsIn(stand.log, "turns-retry")).length).toBe(2);
+    await stand.engine.stop(0);
+    internalsOf(app).attach(null);
+
+    const log = new SharedLog(runtime), target = sharedDriver(log);
+    await move({ bank: { app }, runtime, driver }, target);
+    failing.clear();
+    const there = await open(app, { runtime, driver: target });
+    await there.engine.worker.whenBuilt();
+    await there.advance(1_200_000);
+    await there.drain();
+    const early = await said(log);
+    expect(early).toContain("v-1");
+    expect(early).not.toContain("v-5");
+    await order(log, false);
+    await there.drain();
+    await there.advance(1_200_000);
+    await there.drain();
+    expect(await said(log)).toEqual(["v-0", "v-1", "v-2", "v-3", "v-4", "v-5"]);
     await there.engine.stop(0);
     internalsOf(app).attach(null);
   }, TIMEOUT_MS);
