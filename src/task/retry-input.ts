@@ -7,6 +7,8 @@ import { readRetry, RETRY_HEADER, type RetryNote } from "./retry-topic.ts";
 import type { UnitRecord } from "./unit.ts";
 
 const CHUNK_BYTES = 262_144;
+/** Records of others that are passed before it is said how far it is: a task that is built again reads at most so many of them twice. */
+const PASSED_MAX = 1_000;
 
 /** A record to be tried, as it was before it failed. */
 export interface RetriedRecord {
@@ -26,6 +28,7 @@ export class RetryInput {
   readonly #onUnreadable: (position: number, error: unknown) => void;
   readonly #cursor = new RecordCursor({ cutBatch: "refuse" });
   #position: number;
+  #savedTo: number;
   #head: RetriedRecord | null = null;
   /** A record was taken that the saved position does not have. */
   #isBehind = false;
@@ -43,7 +46,7 @@ export class RetryInput {
     this.#done = done;
     this.#partition = partition;
     this.#entrances = entrances;
-    this.#position = reader.position;
+    this.#position = this.#savedTo = reader.position;
   }
 
   /** Whether a record is at hand. */
@@ -87,9 +90,10 @@ export class RetryInput {
 
   /** Says how far it is, where that makes a difference; in the commit that has what was taken. */
   save(): void {
-    if (!this.#isBehind) return;
+    const to = this.#head === null ? this.#position : this.#head.retryPosition;
+    if (!this.#isBehind && to - this.#savedTo < PASSED_MAX) return;
     this.#isBehind = false;
-    this.#done.readTo = this.#head === null ? this.#position : this.#head.retryPosition;
+    this.#done.readTo = this.#savedTo = to;
   }
 
   close(): void {

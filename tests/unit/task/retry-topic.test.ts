@@ -1,7 +1,11 @@
 /** Retries that block a partition or nothing, the budget of a record, skips that are thrown, and letters that are worked on again. */
 import { describe, expect, test } from "bun:test";
-import { count, createApp, hopping, msgpack, sink, skip, sum, tumbling } from "../../../mod.ts";
-import type { App, ErrorPolicy, Topic } from "../../../mod.ts";
+import { count, createApp, embedded, hopping, msgpack, sink, skip, sum, tumbling } from "../../../mod.ts";
+import type { App, ErrorPolicy, LogDriver, Topic } from "../../../mod.ts";
+import type { PartitionReader } from "../../../src/log/log.ts";
+import type { TopicPartition } from "../../../src/record/record.ts";
+import { memoryDisk } from "../../../src/runtime/memory-disk.ts";
+import { WrappedLog } from "../../../src/testing/wrapped-log.ts";
 import { packValue } from "../../../src/record/value-bytes.ts";
 import { readAudit } from "../../../src/task/audit.ts";
 import { retryAppend, type RetryNote, retryRecord } from "../../../src/task/retry-topic.ts";
@@ -381,6 +385,36 @@ describe("a letter that is put back", () => {
     await stand.drain();
     expect(numbers(stand)).toEqual([2, 2]);
   });
+});
+
+test("a task that is built again does not read again all that others had put there", async () => {
+  const { app, input } = setUp({ blocks: "nothing", attempts: 2 });
+  app.stream(input).map(() => {
+    throw new Error("never");
+  });
+  app.stream(app.topic<string, In>("other")).to("out");
+  const starts: number[] = [];
+  class WatchedLog extends WrappedLog {
+    override reader(at: TopicPartition, position: number, onArrival: () => void): PartitionReader {
+      if (at.topic === "t-retry") starts.push(position);
+      return super.reader(at, position, onArrival);
+    }
+  }
+  const inner = embedded({ disk: memoryDisk() });
+  const driver: LogDriver = {
+    "~log": "embedded",
+    open: async (context) => {
+      const opened = await inner.open(context);
+      return { ...opened, log: new WatchedLog(opened.log) };
+    },
+  };
+  await using stand = await open(app, { driver });
+  await stand.append("in", Array.from({ length: 1_100 }, (_, v) => ({ key: `k${v}`, value: JSON.stringify({ k: `k${v}`, v, at: START }) })));
+  await run(stand, 60_000);
+  expect(recordsOf(stand.log, "in-dlq")).toHaveLength(1_100);
+  starts.length = 0;
+  await stand.restart();
+  expect(starts).toEqual([1_100, 1_100]);
 });
 
 describe("a late letter that is put back", () => {
