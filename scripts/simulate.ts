@@ -5,14 +5,17 @@
  *   node scripts/simulate.ts --seeds 17 --actions   one, with everything that happens
  *   node scripts/simulate.ts --seconds 60           as many as there is time for, from a random one on
  *   node scripts/simulate.ts --crash-points         the reference run, crashed before and after each operation of its disk
+ *   node scripts/simulate.ts --planted              bugs put in on purpose, and how many seeds it takes to find each
  *
  * Prints each seed that fails with its genes and ends with exit code 1.
  */
 import process from "node:process";
 import { hostRuntime } from "../adapters/host/host.ts";
 import { REFERENCE_SEED, referenceGenes } from "../tests/sim/crash-points.ts";
+import { plantedBugs } from "../tests/sim/planted.ts";
 import { simulate, type SimulationOptions, type SimulationResult } from "../tests/sim/simulation.ts";
 
+const PLANTED_SEEDS_MAX = 1_000;
 const host = await hostRuntime();
 const args = process.argv.slice(2);
 const faults = new Map<string, number>();
@@ -20,6 +23,7 @@ const started = host.monotonic();
 let runs = 0, failures = 0;
 
 if (args.includes("--crash-points")) await crashPoints();
+else if (args.includes("--planted")) await planted();
 else await seeds();
 const kinds = [...faults].sort().map(([kind, count]) => `${kind} ${count}`).join(", ");
 say(`${runs} runs, ${failures} failed, in ${((host.monotonic() - started) / 1_000).toFixed(1)} s; faults: ${kinds === "" ? "none" : kinds}`);
@@ -31,6 +35,20 @@ async function seeds(): Promise<void> {
   for (let seed = Number(first); seed <= Number(last) && host.monotonic() - started < seconds * 1_000; seed++) {
     report(await simulate(seed, { host, ...(args.includes("--actions") ? { onAction: say } : {}) }), "");
     if (runs % 1_000 === 0) say(`${runs} runs`);
+  }
+}
+
+async function planted(): Promise<void> {
+  for (const { name, plant, patch, genes } of plantedBugs) {
+    const takeOut = patch?.();
+    let violation: string | null = null, seed = 0;
+    while (violation === null && seed < PLANTED_SEEDS_MAX) {
+      runs++;
+      violation = (await simulate(seed++, { host, plant, ...(genes === undefined ? {} : { genes }) })).violation;
+    }
+    takeOut?.();
+    if (violation === null) failures++;
+    say(`${name}: ${violation === null ? `not found by ${seed} seeds` : `found by ${seed}: ${violation.slice(0, 200)}`}`);
   }
 }
 

@@ -34,6 +34,28 @@ describe("found by the simulator", () => {
     expect((await t.read(counts)).map(({ value: { start, value } }) => [start, value.n])).toEqual([[0, 1], [3 * MINUTE, 1]]);
   });
 
+  test("a record whose timestamp cannot be told at first is judged late by the clock as it was when its turn came", async () => {
+    let tries = 0;
+    const app = createApp("shop");
+    const events = app.topic("events", {
+      timestamp: ({ at }: { readonly at: number }) => {
+        if (at === 1_000 && ++tries <= 2) throw retryLater("10s");
+        return at;
+      },
+    });
+    const counts = app.stream(events).groupByKey().window(tumbling(MINUTE)).aggregate({ n: count() }).to("counts");
+    await using t = testApp(app);
+
+    await t.sendBytes(events, new TextEncoder().encode('{"at":1000}'), { key: "slow", timestamp: 1_000 });
+    await t.send(events, { at: 5 * MINUTE }, { key: "fast" });
+    await t.advance("1m");
+    await t.send(events, { at: 9 * MINUTE }, { key: "fast" });
+
+    expect(tries).toBeGreaterThan(2);
+    expect(await t.late(events)).toEqual([]);
+    expect((await t.read(counts)).map(({ key, value }) => [key, value.start])).toEqual([["slow", 0], ["fast", 5 * MINUTE]]);
+  });
+
   test("a flushed commit survives power that is lost again before the next one is flushed", async () => {
     const runtime = virtualRuntime({ host: await hostRuntime() });
     // Sectors that were not flushed are garbage, with all that was in them.

@@ -113,9 +113,10 @@ export function expectedOf(genes: Genes, world: World, events: readonly LoggedIn
     const pass = passed.get(id) ?? 0;
     passed.set(id, pass + 1);
     const isAgain = pass > 0;
+    const ends = endsOf(id, outcome, seen.effects(id), isKeyless ? "dead" : world.givenUp(id), record.times, world.isStopping(id), seen);
     if (isAgain) reread.add(id);
-    else for (let count = seen.letters(id); count > 0; count--) dead.push(id);
-    if (pass >= passesOf(id, outcome, seen.effects(id), isKeyless ? "dead" : world.givenUp(id), record.times, world.isStopping(id), seen)) continue;
+    else for (let count = ends.letters; count > 0; count--) dead.push(id);
+    if (pass >= ends.passes) continue;
     const isLoose = isAgain || world.isLoose(id) || seen.replayed(id) > 0;
     const largest = Math.max(clocks.get(partition) ?? -Infinity, timestamp);
     clocks.set(partition, largest);
@@ -143,8 +144,9 @@ export function expectedOf(genes: Genes, world: World, events: readonly LoggedIn
   const isFailing = genes.after && genes.window?.emit === "close";
   for (const place of [...spend.keys()]) {
     if (!isFailing) continue;
-    for (let count = seen.letters(place); count > 0; count--) dead.push(place);
-    if (passesOf(place, world.outcomeOf(place), seen.results(place), world.givenUp(place), 1, false, seen) === 0) spend.delete(place);
+    const ends = endsOf(place, world.outcomeOf(place), seen.results(place), world.givenUp(place), 1, false, seen);
+    for (let count = ends.letters; count > 0; count--) dead.push(place);
+    if (ends.passes === 0) spend.delete(place);
   }
   return { plain, spend, groups, late, sunk, dead, reread, features: new Map([...features].map(([entity, { ids }]) => [entity, ids])) };
 }
@@ -176,22 +178,29 @@ function timesOf({ id, position }: LoggedInput, from: number, seek: Seek | null,
   return mayBeOne && seen.effects(id) + seen.letters(id) < 2 ? 1 : 2;
 }
 
-/** How often of the times that it was begun, by reading or by a letter, something went through. */
-function passesOf(id: string, outcome: Outcome, effects: number, givenUp: Outcome, times: number, isPassable: boolean, seen: Seen): number {
-  const letters = seen.letters(id), replayed = seen.replayed(id);
-  const begun = times + replayed;
+/** What becomes of a record or a result in all, where it is begun so many times, by reading or by a letter. */
+interface Ends {
+  readonly passes: number;
+  readonly letters: number;
+}
+
+/** `times`: how often it is read. `givenUp`: what its policy does with what is given up. */
+function endsOf(id: string, outcome: Outcome, effects: number, givenUp: Outcome, times: number, isPassable: boolean, seen: Seen): Ends {
+  const letters = seen.letters(id), begun = times + seen.replayed(id);
+  // What has no cause to go through but that somebody mended it goes through by a letter only.
+  const passed = (most: number): Ends => {
+    const passes = Math.max(0, Math.min(begun - letters, most));
+    return { passes, letters: begun - passes };
+  };
   switch (outcome) {
     case "processed":
-      return isPassable ? Math.min(times, effects) : times;
+      return { passes: isPassable ? Math.min(times, effects) : times, letters: 0 };
     case "skipped":
-      return 0;
-    case "dead": {
-      // What has no cause to go through but that somebody mended it goes through by letter only.
-      const passes = begun - letters;
-      return Math.min(passes, replayed);
-    }
+      return { passes: 0, letters: 0 };
+    case "dead":
+      return passed(seen.replayed(id));
     case "open":
-      return givenUp === "skipped" ? Math.min(begun, effects) : begun - letters;
+      return givenUp === "skipped" ? { passes: Math.min(times, effects), letters: 0 } : passed(begun);
   }
 }
 

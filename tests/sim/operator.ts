@@ -7,9 +7,7 @@ import type { OrderDone } from "../../src/observe/events.ts";
 import type { Random } from "../../src/base/random.ts";
 import type { Engine } from "../../src/app/engine.ts";
 import type { Task } from "../../src/task/task.ts";
-import { controlTopicName } from "../../src/task/own-topics.ts";
-import { controlRecord, type Order } from "../../src/task/control-topic.ts";
-import type { Runtime } from "../../src/runtime/runtime.ts";
+import type { ControlOrder } from "../../src/task/control-desk.ts";
 import type { Genes } from "./genes.ts";
 import { idOfLetter } from "./letters.ts";
 import { type Logged, must, readInput, readTopic, Violation } from "./logged.ts";
@@ -28,7 +26,7 @@ export const nobody: OperatorGenes = { replay: 0, pause: 0, seek: 0, restart: 0 
 
 /** Which of them a run has: letters that are tried again and partitions that are read again are not in one run, so that what must come out can be told. */
 export function drawOperator(random: Random, isBounded: boolean): OperatorGenes {
-  const rate = (chance: number): number => random.chance(chance) ? random.pick([0.005, 0.02, 0.05]) : 0;
+  const rate = (chance: number): number => random.chance(chance) ? random.pick([0.01, 0.03, 0.1]) : 0;
   const isReplaying = random.chance(0.5);
   return {
     replay: isBounded && isReplaying ? rate(0.8) : 0,
@@ -44,6 +42,7 @@ export interface OperatorHost {
   readonly world: World;
   readonly random: Random;
   say(text: string): void;
+  note(what: string): void;
   failed(violation: Violation): void;
 }
 
@@ -59,10 +58,10 @@ type OrderState = "asked" | "done";
 /** Where a process is at work. */
 interface Desk {
   readonly engine: Engine;
-  readonly runtime: Runtime;
 }
 
-const APP = "shop";
+type Order = Pick<ControlOrder, "action"> & Partial<Pick<ControlOrder, "to">>;
+
 const BOX = { kind: "dead", source: "events" } as const;
 
 /** Gives orders to whichever process lives. */
@@ -119,7 +118,7 @@ export class Operator implements Orders {
     }
     if (draw < replay + pause + seek) return this.#seek(desk, partition);
     if (draw < replay + pause + seek + restart) {
-      this.#order(desk, partition, { kind: "restart" }, () => {});
+      this.#order(desk, partition, { action: "restart" }, () => {});
       return true;
     }
     return false;
@@ -131,7 +130,7 @@ export class Operator implements Orders {
     const input = inputs.find(({ topic }) => topic.name === "events");
     if (desk === null || input === undefined || this.#busy > 0 || this.#awaited.has(input.partition)) return;
     if (how === "restart") {
-      this.#order(desk, input.partition, { kind: "restart" }, () => {});
+      this.#order(desk, input.partition, { action: "restart" }, () => {});
       return;
     }
     // What was done before is safe: a seek that is done by the next process leaves out no more.
@@ -139,7 +138,7 @@ export class Operator implements Orders {
     // It stopped at the head, or at a record that it had taken before.
     this.#awaited.add(input.partition);
     const isTaken = [...unresolved].some(({ state, nextTryAt }) => state === "waiting" && nextTryAt === Infinity);
-    this.#order(desk, input.partition, { kind: "seek", to: input.position + (isTaken ? 0 : 1) }, () => {});
+    this.#order(desk, input.partition, { action: "seek", to: { by: isTaken ? 0 : 1 } }, () => {});
   }
 
   /** Sees to it that nothing stays as it must not; false when there is nothing to order, or an order is on its way. */
@@ -206,7 +205,7 @@ export class Operator implements Orders {
     const entry: { readonly isPaused: boolean; state: OrderState } = { isPaused, state: "asked" };
     this.#pauses.set(partition, entry);
     this.#sure.delete(partition);
-    this.#order(desk, partition, { kind: "pause", isPaused }, () => {
+    this.#order(desk, partition, { action: isPaused ? "pause" : "resume" }, () => {
       entry.state = "done";
     });
   }
@@ -223,16 +222,19 @@ export class Operator implements Orders {
     const entry = { to: random.below(committed), from: -1, unresolved: null };
     this.seeks.set(partition, entry);
     world.isReread = true;
-    this.#order(desk, partition, { kind: "seek", to: entry.to }, () => {
+    this.#order(desk, partition, { action: "seek", to: { position: entry.to } }, () => {
       entry.from = committed;
     });
     return true;
   }
 
-  #order({ engine, runtime }: Desk, partition: number, order: Order, done: () => void): void {
-    if (order.kind === "seek") this.#sought.add(partition);
-    const record = controlRecord({ topic: "events", partition, order, at: runtime.now(), by: "ann", reason: null });
-    this.#ask(`${JSON.stringify(order)} events/${partition}`, engine.log.append([{ topic: controlTopicName(APP), partition: 0, records: [record] }]), done);
+  #order({ engine }: Desk, partition: number, order: Order, done: () => void): void {
+    if (order.action === "seek") this.#sought.add(partition);
+    this.#ask(
+      `${JSON.stringify(order)} events/${partition}`,
+      engine.control.order({ to: null, ...order, topic: "events", partition, by: "ann", reason: null }),
+      done,
+    );
   }
 
   #replayOne(desk: Desk): boolean {
@@ -261,7 +263,7 @@ export class Operator implements Orders {
     world.begins(id);
     if (isMended) world.mend(id);
     const right = isMended ? world.rightValueOf(id) : null;
-    const edited = right === null ? Promise.resolve() : engine.letters.edit(BOX, [{ id: position, value: right }], "ann");
+    const edited = right === null ? Promise.resolve() : engine.letters.edit(BOX, [{ id: position, value: right }], "ann").then(() => this.#host.note("edit"));
     this.#ask(`replay ${position}${isMended ? " mended" : ""}`, edited.then(() => this.#queue(desk, position)), () => {});
   }
 
@@ -269,6 +271,7 @@ export class Operator implements Orders {
     const { queued, already } = await engine.letters.replay(BOX, { ids: [position] }, { by: "ann" });
     must(queued + already === 1, () => `letter ${position} can be neither queued nor is it already: ${queued}, ${already}`);
     this.replays.get(position)!.state = "done";
+    this.#host.note("replay");
   }
 
   #ask(what: string, asked: Promise<unknown>, done: () => void): void {

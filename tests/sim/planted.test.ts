@@ -8,13 +8,15 @@ import { simulate } from "./simulation.ts";
 const SEEDS = 60;
 
 describe("a planted bug is found", () => {
-  for (const { name, plant, patch } of plantedBugs) {
+  for (const { name, plant, patch, genes } of plantedBugs) {
     test(name, async () => {
       const host = await hostRuntime();
       const takeOut = patch?.();
       let violation: string | null = null;
       try {
-        for (let seed = 0; seed < SEEDS && violation === null; seed++) violation = (await simulate(seed, { host, plant })).violation;
+        for (let seed = 0; seed < SEEDS && violation === null; seed++) {
+          violation = (await simulate(seed, { host, plant, ...(genes === undefined ? {} : { genes }) })).violation;
+        }
       } finally {
         takeOut?.();
       }

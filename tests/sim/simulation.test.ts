@@ -4,7 +4,7 @@ import { hostRuntime } from "../../adapters/host/host.ts";
 import { simulate, type SimulationResult } from "./simulation.ts";
 
 const SEEDS = 500;
-const GROUP = 20;
+const GROUP = 10;
 
 describe("simulated apps keep their promises", () => {
   const results: SimulationResult[] = [];
@@ -30,6 +30,26 @@ describe("simulated apps keep their promises", () => {
 
     expect(rare).toEqual([]);
     expect(results.reduce((sum, { lives }) => sum + lives, 0)).toBeGreaterThan(2 * SEEDS);
+  });
+
+  test("and records failed, and operators had their say", () => {
+    const happened: Record<string, number> = {};
+    for (const result of results) for (const [kind, count] of Object.entries(result.happened)) happened[kind] = (happened[kind] ?? 0) + count;
+    const kinds = [
+      "retryScheduled",
+      "recordDeadLettered",
+      "recordSkipped",
+      "recordLate",
+      "taskStopped",
+      "replay",
+      "edit",
+      "pause",
+      "resume",
+      "seek",
+      "restart",
+    ];
+
+    expect(kinds.filter((kind) => (happened[kind] ?? 0) < 20)).toEqual([]);
   });
 
   test("and a seed gives the same run again", async () => {

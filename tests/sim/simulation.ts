@@ -69,6 +69,8 @@ export interface SimulationResult {
   readonly outputs: string;
   /** Faults that happened, by kind. */
   readonly faults: Readonly<Record<string, number>>;
+  /** What else did: orders of the operator, and what became of records. */
+  readonly happened: Readonly<Record<string, number>>;
   readonly ok: boolean;
   /** What does not hold; null when all does. */
   readonly violation: string | null;
@@ -131,6 +133,7 @@ class Simulation {
   readonly #disk: FaultyDisk;
   readonly #operator: Operator;
   readonly #faults: Record<string, number> = {};
+  readonly #happened: Record<string, number> = {};
   #hash = 0x811c9dc5;
   #actions = 0;
   #lives = 0;
@@ -182,6 +185,7 @@ class Simulation {
       world: this.#world,
       random: new Random(seed ^ 0x0be7a702),
       say: (text) => this.#say(text),
+      note: (what) => this.#note(what),
       failed: (violation) => this.#violation ??= violation,
     });
     this.#disk.onOperation = (operation) => this.#onOperation(operation);
@@ -198,6 +202,7 @@ class Simulation {
       operations: this.#disk.operations,
       outputs: this.#outputs,
       faults: this.#faults,
+      happened: this.#happened,
       ok: violation === null,
       violation,
     };
@@ -644,6 +649,7 @@ class Simulation {
   // ── Checks ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #observe(event: ObservedEvent): void {
+    this.#note(event.type === "orderDone" ? event.order : event.type);
     const { error } = event as { readonly error?: { readonly code?: string; readonly message?: string } | null };
     if (event.type === "retryScheduled") this.#world.retried((event.error.cause ?? event.error).message);
     if (event.type === "orderDone") this.#operator.done(event);
@@ -732,6 +738,10 @@ class Simulation {
     must(integrity === "ok", () => `the file is damaged: ${integrity}`);
     const pending = read("SELECT count(*) || '' FROM state JOIN spaces ON space = id WHERE store LIKE '%#pending'");
     must(pending === "0", () => `${pending} records are still pending`);
+  }
+
+  #note(what: string): void {
+    this.#happened[what] = (this.#happened[what] ?? 0) + 1;
   }
 
   #say(text: string): void {
