@@ -60,6 +60,7 @@ export function replayRecord(letter: Letter, { run, value, at, now }: ReplayOpti
     dueAt: 0,
     // By it records are told too old on their arrival: that they had to wait here does not make them so.
     arrivedAt: at === "now" ? now : letter.at,
+    budgetFrom: null,
     replay: { letter: { topic: letterTopicName(letter), position: id }, run },
   };
   return { note, record: retryRecord(note, letter.key, value === undefined ? letter.value : value, letter.headers, now) };

@@ -15,7 +15,7 @@ export function unitOutOfTurn({ note, record, retryPosition }: RetriedRecord, en
   unit.attempts = note.attempts;
   unit.retryPosition = retryPosition;
   unit.replay = note.replay;
-  if (note.replay !== null && note.attempts === 0) unit.budgetFrom = now;
+  unit.budgetFrom = note.budgetFrom ?? now;
   return unit;
 }
 

@@ -131,7 +131,7 @@ export class Outcomes {
   /** The record will be tried out of turn: it goes to the topic of retries. */
   tryOutOfTurn(unit: Unit, delayMs: number): void {
     const { topics, runtime, partition, outputs } = this.#options;
-    const { entrance, record, attempts, arrivedAt } = unit;
+    const { entrance, record, attempts, arrivedAt, budgetFrom } = unit;
     const now = runtime.now();
     const note: RetryNote = {
       entrance: entrance.id,
@@ -142,6 +142,7 @@ export class Outcomes {
       attempts,
       dueAt: now + Math.ceil(delayMs),
       arrivedAt,
+      budgetFrom,
       missed: null,
       replay: unit.replay,
     };

@@ -35,6 +35,8 @@ export interface RetryNote {
   readonly dueAt: number;
   /** Wall clock of its first try, ms. */
   readonly arrivedAt: number;
+  /** Wall clock from which its budget counts, ms; null: from when it is taken. */
+  readonly budgetFrom: number | null;
   /** Set for a replay: taken once for each run. */
   readonly replay: { readonly letter: LetterId; readonly run: number } | null;
 }
@@ -52,17 +54,20 @@ export function retryAppend(app: string, partitions: number, note: RetryNote, re
 }
 
 /** The header that says where a record enters. */
-export function retryHeader({ entrance, partition, position, timestamp, key, attempts, dueAt, arrivedAt, replay, missed }: RetryNote): HeaderField {
+export function retryHeader({ entrance, partition, position, timestamp, key, attempts, dueAt, arrivedAt, budgetFrom, replay, missed }: RetryNote): HeaderField {
   const letter = replay === null ? null : [replay.letter.topic, replay.letter.position, replay.run];
   // Packed into a shared buffer.
-  return { name: RETRY_HEADER, value: packValue([VERSION, entrance, partition, position, timestamp, key, attempts, dueAt, arrivedAt, letter, missed]).slice() };
+  return {
+    name: RETRY_HEADER,
+    value: packValue([VERSION, entrance, partition, position, timestamp, key, attempts, dueAt, arrivedAt, letter, missed, budgetFrom]).slice(),
+  };
 }
 
 /** Reads the header. Throws `DecodeError` for one of another version. */
 export function readRetry(bytes: Uint8Array): RetryNote {
   const row = unpackValue(bytes);
   if (!Array.isArray(row) || row[0] !== VERSION) throw new DecodeError("CODEC_FAILED", `Cannot read header ${RETRY_HEADER}: wanted version ${VERSION}`);
-  const [, entrance, partition, position, timestamp, key, attempts, dueAt, arrivedAt, letter, missed] = row as [
+  const [, entrance, partition, position, timestamp, key, attempts, dueAt, arrivedAt, letter, missed, budgetFrom] = row as [
     number,
     string,
     number,
@@ -74,7 +79,8 @@ export function readRetry(bytes: Uint8Array): RetryNote {
     number,
     readonly [string, number, number] | null,
     RetryNote["missed"],
+    number | null,
   ];
   const replay = letter === null ? null : { letter: { topic: letter[0], position: letter[1] }, run: letter[2] };
-  return { entrance, partition, position, timestamp, key, attempts, dueAt, arrivedAt, replay, missed };
+  return { entrance, partition, position, timestamp, key, attempts, dueAt, arrivedAt, budgetFrom, replay, missed };
 }

@@ -113,6 +113,7 @@ describe("an order to try letters again", () => {
         attempts: 0,
         dueAt: 0,
         arrivedAt: START,
+        budgetFrom: null,
         replay: { letter: { topic: "orders-dlq", position: 0 }, run: 1 },
         missed: null,
       },

@@ -212,6 +212,7 @@ describe("a letter that is put back", () => {
     attempts: 0,
     dueAt: 0,
     arrivedAt: START,
+    budgetFrom: null,
     replay: { letter: { topic: "in-dlq", position: 0 }, run: 1 },
     missed: null,
   };
@@ -252,19 +253,21 @@ describe("a letter that is put back", () => {
     expect(numbers(stand)).toEqual([2]);
   });
 
-  test("has a budget of its own, from when it comes back, over a crash too", async () => {
-    const { app, input } = setUp({ attempts: 100, backOff: "1s", backOffMax: "1s", budget: "20s" });
-    app.stream(input).map(failing(20)).to("out");
-    await using stand = await open(app);
-    stand.runtime.advance(3_600_000);
-    await put(stand, 1, { k: "a", v: 1, at: START });
-    await run(stand, 8_000);
-    await stand.restart();
-    await run(stand, 8_000);
-    expect(stand.engine.worker.stats.retries).toBeGreaterThan(3);
-    await run(stand, 30_000);
-    expect([numbers(stand).length, recordsOf(stand.log, "in-dlq").length].toSorted()).toEqual([0, 1]);
-  });
+  for (const blocks of ["key", "nothing"] as const) {
+    test(`has a budget of its own, from when it comes back, over a crash too; blocks ${blocks}`, async () => {
+      const { app, input } = setUp({ attempts: 100, backOff: "1s", backOffMax: "1s", budget: "20s", blocks });
+      app.stream(input).map(failing(20)).to("out");
+      await using stand = await open(app);
+      stand.runtime.advance(3_600_000);
+      await put(stand, 1, { k: "a", v: 1, at: START });
+      await run(stand, 8_000);
+      await stand.restart();
+      await run(stand, 8_000);
+      expect(stand.engine.worker.stats.retries).toBeGreaterThan(3);
+      await run(stand, 30_000);
+      expect([numbers(stand).length, recordsOf(stand.log, "in-dlq").length].toSorted()).toEqual([0, 1]);
+    });
+  }
 
   test("and blocks the partition waits for nothing of its key that came behind it, over a crash too: neither would ever go on", async () => {
     const { app, input } = setUp({});
@@ -425,7 +428,19 @@ describe("a late letter that is put back", () => {
     expect(JSON.parse(letter!.headers["mr-missed"]!)).toEqual([{ start: START + 1_000, end: START + 2_000 }]);
     const missed = JSON.parse(letter!.headers["mr-missed"]!) as RetryNote["missed"];
     const replay = { letter: { topic: "in-late", position: 0 }, run: 1 };
-    return { entrance: "into:sums", partition: 0, position: 2, timestamp: START + 1_700, key: "a", attempts: 0, dueAt: 0, arrivedAt: START, replay, missed };
+    return {
+      entrance: "into:sums",
+      partition: 0,
+      position: 2,
+      timestamp: START + 1_700,
+      key: "a",
+      attempts: 0,
+      dueAt: 0,
+      arrivedAt: START,
+      budgetFrom: null,
+      replay,
+      missed,
+    };
   };
   const put = async (stand: Stand, note: RetryNote): Promise<void> => {
     const record = retryRecord(note, "a", packValue({ k: "a", v: 4, at: START + 1_700 }).slice(), [], stand.runtime.now());
@@ -450,6 +465,7 @@ describe("a late letter that is put back", () => {
     expect(recordsOf(stand.log, "in-late").map(({ headers }) => JSON.parse(headers["mr-missed"]!))).toEqual(
       Array(2).fill([{ start: START + 1_000, end: START + 2_000 }]),
     );
+    expect(recordsOf(stand.log, "in-late").map(({ headers }) => headers["mr-replay-of"])).toEqual([undefined, "in-late@0"]);
   });
 
   test("at the earliest time that is not late counts in the windows of then", async () => {

@@ -140,6 +140,7 @@ describe("MG06 a position", () => {
       attempts: 1,
       dueAt: 2,
       arrivedAt: 3,
+      budgetFrom: 4,
       missed: null,
       replay: { letter: { topic: "orders-dlq", position: 3 }, run: 1 },
     };
