@@ -131,9 +131,9 @@ export async function connect(asked: OperatorArguments, { runtime, load, fetch }
   return await opened(app, directory, (at, where) => new AdminClient({ runtime, url: "http://localhost", token: null, operator, fetch: at, where }));
 }
 
-/** The engine signs with its own name: a user of that name is told from it. */
+/** Who is logged in, behind sudo too. The engine signs with its own name: a user of that name is told from it. */
 function userOf(runtime: Pick<Runtime, "env">): string {
-  const user = runtime.env("USER") || runtime.env("USERNAME") || "unknown";
+  const user = ["SUDO_USER", "USER", "LOGNAME", "USERNAME"].map((name) => runtime.env(name)).find((name) => name !== undefined && name !== "") ?? "unknown";
   return user === "millrace" ? "user millrace" : user;
 }
 

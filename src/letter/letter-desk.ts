@@ -94,6 +94,11 @@ export class LetterDesk {
     return this.#boxes.some((box) => box.kind === kind && box.source === source);
   }
 
+  /** The sources that have letters of a kind, be there none for now. */
+  sources(kind: LetterBoxName["kind"]): readonly string[] {
+    return this.#boxes.filter((box) => box.kind === kind).map(({ source }) => source);
+  }
+
   /** How many letters of each state there are, for each source. */
   async counts(): Promise<readonly LetterCounts[]> {
     const all: LetterCounts[] = [];
@@ -131,7 +136,7 @@ export class LetterDesk {
     });
   }
 
-  /** Letters that failed alike, the most frequent failure first. `others`: letters of kinds beyond a thousand. */
+  /** Letters that failed alike, those with the most open ones first. `others`: letters of kinds beyond a thousand. */
   async groups(
     box: LetterBoxName,
     query: LetterFilter & Pick<LetterQuery, "state">,

@@ -118,6 +118,7 @@ export class Outcomes {
     latenessMs: number,
     missed: readonly { readonly start: number; readonly end: number }[],
     toTopic: boolean,
+    replay: RetryNote["replay"],
   ): void {
     const { stats, report, taskId, topics, outputs, runtime } = this.#options;
     stats.late++;
@@ -125,7 +126,9 @@ export class Outcomes {
     report({ type: "recordLate", task: taskId, step, record: { topic, partition, position }, latenessMs });
     if (!toTopic) return;
     const at = { step, topic, partition, position, timestamp, origin, at: runtime.now(), key };
-    outputs.stage(outputs.topic(topics.late(origin)), keyBytes, value, timestamp, lateHeaders(latenessMs, missed, at, fieldsOf(meta) ?? []));
+    const headers = lateHeaders(latenessMs, missed, at, fieldsOf(meta) ?? []);
+    if (replay !== null) headers.push({ name: "mr-replay-of", value: letterKey(replay.letter) });
+    outputs.stage(outputs.topic(topics.late(origin)), keyBytes, value, timestamp, headers);
   }
 
   /** The record will be tried out of turn: it goes to the topic of retries. */

@@ -509,7 +509,7 @@ export class Task implements Stamp {
     missed: readonly { readonly start: number; readonly end: number }[],
     toTopic: boolean,
   ): void {
-    this.#outcomes.late(step, origin, meta, keyBytes, value, latenessMs, missed, toTopic);
+    this.#outcomes.late(step, origin, meta, keyBytes, value, latenessMs, missed, toTopic, this.#unit?.replay ?? null);
   }
 
   flushed(): Promise<void> {

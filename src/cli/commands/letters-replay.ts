@@ -136,8 +136,8 @@ function endLines(word: LetterWord, asked: ReplayArguments, connection: Connecti
 }
 
 /** What came of it. */
-export function replayedLines({ word }: LetterWord, source: string, { taken, failedAgain, left }: Replayed, command: CommandText): readonly string[] {
-  const lines = [`${taken} replayed: ${taken - failedAgain} went through, ${failedAgain} failed again`];
+export function replayedLines({ word, kind }: LetterWord, source: string, { taken, failedAgain, left }: Replayed, command: CommandText): readonly string[] {
+  const lines = [`${taken} replayed: ${taken - failedAgain} went through, ${failedAgain} ${kind === "late" ? "late" : "failed"} again`];
   if (failedAgain > 0) lines.push(`Those are new letters: ${command(`${word} list`, quoted(source))}`);
   if (left > 0) {
     lines.push(

@@ -91,7 +91,7 @@ function placed(workers: readonly WorkerStatus[]): readonly PlacedPartition[] {
   return [...found.values()];
 }
 
-function whyOf({ paused, reason }: PartitionView): string {
+function whyOf({ status, paused, reason }: PartitionView): string {
   if (paused === null) return reason ?? "";
-  return `by ${paused.by} since ${moment(paused.since)}${paused.reason === null ? "" : `: ${paused.reason}`}`;
+  return `${status === "paused" ? "" : "paused "}by ${paused.by} since ${moment(paused.since)}${paused.reason === null ? "" : `: ${paused.reason}`}`;
 }

@@ -81,7 +81,8 @@ function boxOf({ letters }: HttpHost, { params }: Call): LetterBoxName {
     throw new Refusal({ status: 404, reason: "kind", detail: `There are no ${shortened(kind)} letters: wanted dead or late.` });
   }
   if (letters.has({ kind, source })) return { kind, source };
-  const detail = `There is no source "${shortened(source)}" with ${kind} letters: GET /admin/letters lists all.`;
+  const known = letters.sources(kind).map((name) => `"${shortened(name)}"`).join(", ");
+  const detail = `There is no source "${shortened(source)}" with ${kind} letters, wanted ${known === "" ? "none: the app has no sources" : known}.`;
   throw new Refusal({ status: 404, reason: "source", detail });
 }
 

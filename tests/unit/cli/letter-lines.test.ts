@@ -215,6 +215,7 @@ describe("what was done", () => {
       "Those are new letters: millrace dlq list app.ts orders --dir 'my data'",
       "3 are not done, none for 30 s: they wait for their next try, or their partition is paused or has stopped: millrace status app.ts --dir 'my data'",
     ]);
+    expect(replayedLines(LATE, "orders", { taken: 2, failedAgain: 1, left: 0 }, command)[0]).toBe("2 replayed: 1 went through, 1 late again");
   });
 
   test("by a purge", () => {

@@ -22,7 +22,7 @@ async function millrace(app: unknown, ...args: readonly string[]): Promise<Said>
   const out: string[] = [];
   const errors: string[] = [];
   const print: Runtime["print"] = (line, stream = "out") => void (stream === "out" ? out : errors).push(line);
-  const runtime: Runtime = { ...host, print, env: (name) => (name === "USER" ? "ann" : undefined) };
+  const runtime: Runtime = { ...host, print, env: (name) => (name === "USER" ? "root" : name === "SUDO_USER" ? "ann" : undefined) };
   const code = await main(args, { runtime, load: async () => ({ app }), fetch });
   return { code, out, error: errors.join("\n") };
 }
@@ -109,7 +109,7 @@ describe("an operator's command finds", () => {
     const audit = await millrace(app, "audit", "app.ts", "--dir", directory, "--json");
 
     expect(first.out).toEqual(["orders/0 will be paused", `No process of the app was found: it is ordered in the log at ${directory}/millrace.db, and done when the app runs`]);
-    expect(second.out[3]).toMatch(/^orders\/0 +orders\/0 +not running +- +0 +0 +by bob since \S+$/);
+    expect(second.out[3]).toMatch(/^orders\/0 +orders\/0 +not running +- +0 +0 +paused by bob since \S+$/);
     expect(JSON.parse(audit.out[0]!)).toEqual({ entries: [expect.objectContaining({ action: "pause", by: "bob", topic: "orders", partition: 0 })], next: null });
   });
 

@@ -69,7 +69,7 @@ describe("a list", () => {
 });
 
 describe("groups", () => {
-  test("count letters that failed alike, the most frequent first", async () => {
+  test("count letters that failed alike, the most open ones first, with the message of the newest", async () => {
     const { log, desk } = await deskStand();
     const at = (index: number, error: Error) => deadLetter({ error, at: START + index });
     await put(log, [
@@ -85,7 +85,7 @@ describe("groups", () => {
 
     expect(others).toBe(0);
     expect(groups.map(({ count, open, error, message, first, last, example }) => [count, open, error, message, first - START, last - START, example])).toEqual([
-      [2, 1, "RangeError", "order 1 is below 0", 1, 2, 2],
+      [2, 1, "RangeError", "order 22 is below 0", 1, 2, 2],
       [1, 1, "TypeError", "x", 0, 0, 0],
     ]);
   });
