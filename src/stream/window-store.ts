@@ -43,8 +43,8 @@ export function windowStore(aggregation: KeptAggregation): StoreSpec {
     name,
     fingerprint: fingerprintOf(form),
     migration: (kept) => {
-      // Before the format of keys was part of it, none was said.
-      const said = kept.startsWith(`window ${sizeMs}/`) ? kept.replace("window ", `window ${by}`) : kept;
+      // Before the format of keys was part of it none was said; and text, of which none is said now, is a key of any type as well.
+      const said = keys.name === "any" && kept.startsWith(`window ${sizeMs}/`) ? kept.replace("window ", `window ${by}`) : kept;
       return said === fingerprintOf(form) ? (row) => [row] : migrationOf(changes, said);
     },
     pack: isPlain ? packRow : (value) => packRow(each(value as WindowState, (fold, kept) => fold.pack?.(kept) ?? kept)),

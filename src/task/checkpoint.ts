@@ -139,7 +139,7 @@ export class Checkpoint {
       const [seen, writers] = input.clock.save();
       return [input.id, running?.entrance === input && !input.clock.isCarried ? running.clockBefore!.seen : seen, writers];
     });
-    const row = [1, running?.clockBefore?.late ?? clock.late, running?.clockBefore?.safe ?? clock.safe, this.#unitNumber, inputs, operators.saveClocks()];
+    const row = [1, running?.clockBefore?.late ?? clock.late, clock.safe, this.#unitNumber, inputs, operators.saveClocks()];
     const text = JSON.stringify(row);
     if (text === this.#savedClocks) return;
     this.#savedClocks = text;

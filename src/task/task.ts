@@ -578,7 +578,7 @@ export class Task implements Stamp {
       return;
     }
     const unit = this.#unit;
-    if (unit !== null) unit.clockBefore = { seen: clock.seen, late: this.#lateBefore, safe: this.#safeBefore };
+    if (unit !== null) unit.clockBefore = { seen: clock.seen, late: this.#lateBefore };
     if (!clock.isCarried) clock.observe(timestamp);
     this.#inputs.updateClock();
     if (unit === null) this.#judged = this.clock.late;
@@ -701,7 +701,7 @@ export class Task implements Stamp {
       unit = entrance.capture(this.arrivedAt());
       unit.attempts = this.#attempts;
       unit.judgedClock = this.#judged;
-      if (isInput(entrance)) unit.clockBefore = { seen: entrance.seenBefore, late: this.#lateBefore, safe: this.#safeBefore };
+      if (isInput(entrance)) unit.clockBefore = { seen: entrance.seenBefore, late: this.#lateBefore };
       unit.state = "running";
       unit.startedAt = this.#runtime.monotonic();
       this.#units.add(unit);
@@ -805,11 +805,17 @@ export class Task implements Stamp {
       unit.startedAt = now;
       unit.attempts++;
       unit.failure = null;
-      // Out of turn it holds no clock while it waits: windows that were open at its last try may be closed.
-      if (unit.retryPosition >= 0) unit.judgedClock = NaN;
+      if (unit.retryPosition >= 0) this.#holdForTry(unit);
       this.#step = this.name;
       this.#resume(unit, () => this.#rerun(unit));
     }
+  }
+
+  /** Out of turn it holds no clock while it waits, so that windows that were open at its last try may be closed; but what a try does to the clock counts only when it is done. */
+  #holdForTry(unit: Unit): void {
+    unit.judgedClock = NaN;
+    const { entrance } = unit;
+    if (isInput(entrance) && !entrance.clock.isCarried) entrance.clock.hold(unit, entrance.clock.seen);
   }
 
   /** Runs a unit's record from its entrance. */
@@ -866,7 +872,6 @@ export class Task implements Stamp {
     if (clockBefore === null || !isInput(entrance) || entrance.clock.isCarried || this.#concurrency > 1) return;
     entrance.clock.seen = clockBefore.seen;
     this.clock.late = clockBefore.late;
-    this.clock.safe = clockBefore.safe;
   }
 
   #judge(unit: Unit, error: unknown, step: string): void {
@@ -894,6 +899,7 @@ export class Task implements Stamp {
   /** The record stays where it is: it is tried again, or what it stopped goes on one day. */
   #keep(unit: Unit, verdict: Verdict & { readonly do: "retry" | "stop" }, error: unknown, step: string): void {
     this.#note(unit);
+    if (unit.retryPosition >= 0) unit.entrance.release(unit);
     if (verdict.do === "stop") {
       this.#units.wait(unit, Infinity);
       this.#stop(unit, error, step);

@@ -44,7 +44,7 @@ export class Unit {
   /** The clock it is judged by. */
   judgedClock: number;
   /** What the clocks of its input and task were before the try under way; null for results and until it moved them. */
-  clockBefore: { readonly seen: number; readonly late: number; readonly safe: number } | null = null;
+  clockBefore: { readonly seen: number; readonly late: number } | null = null;
   /** Wall clock at the first try, ms. */
   readonly arrivedAt: number;
   /** From when on its budget counts, wall clock, ms: a letter that comes back has a new one. */
