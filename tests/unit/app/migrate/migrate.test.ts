@@ -23,7 +23,7 @@ const ALL = 120;
 const STEP_MS = 4_000;
 /** Of a move that is cut off at each of its calls: it is made some dozens of times. */
 const FEW = 15;
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 180_000;
 
 /** Payments whose checks fail until the second half has begun, of so many. */
 function failingOf(count: number): readonly string[] {
