@@ -32,7 +32,13 @@ const CAUSES_MAX = 3;
 
 function causes(thrown: unknown): string[] {
   const lines: string[] = [];
-  for (let cause = causeOf(thrown); cause !== undefined && lines.length < CAUSES_MAX; cause = causeOf(cause)) lines.push(`  because ${messageOf(cause)}`);
+  let said = messageOf(thrown);
+  for (let cause = causeOf(thrown); cause !== undefined && lines.length < CAUSES_MAX; cause = causeOf(cause)) {
+    const message = messageOf(cause);
+    // Often it is told in what it caused.
+    if (!said.includes(message)) lines.push(`  because ${message}`);
+    said = message;
+  }
   return lines;
 }
 

@@ -20,7 +20,7 @@ export function checkTopicSpecs(log: string, specs: readonly TopicSpec[], existi
     } else if (!Number.isInteger(partitions) || partitions < 1 || partitions > PARTITIONS_MAX) {
       faults.push(`topic "${name}" asks for ${partitions} partitions, not for a whole number from 1 to ${PARTITIONS_MAX}`);
     } else if (known !== null && known !== partitions) {
-      faults.push(`topic "${name}" has ${known} partitions, not the ${partitions} asked for`);
+      faults.push(`topic "${name}" has ${known} partitions, not the ${partitions} asked for: a topic keeps its number. Say ${known}, or give the topic another name`);
       mismatch = true;
     }
     if (!isRetention(retention)) faults.push(`topic "${name}" has a retention that is neither "forever", "compact" nor positive bounds`);

@@ -95,7 +95,7 @@ describe("an operator's command finds", () => {
       expect(code).toBe(1);
       expect(error).toContain("a process works in");
       expect(error).toContain("--url");
-      expect(error).toMatch(/because Cannot lock "millrace\.db.*": process \d+/);
+      expect(error).toMatch(/because .*Cannot lock "millrace\.db.*": process \d+/);
     });
   });
 

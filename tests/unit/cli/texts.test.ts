@@ -4,6 +4,7 @@ import { controlTarget, seekTo } from "../../../src/cli/control-target.ts";
 import { assigned, changeLines, parseAssignment, parseJson } from "../../../src/cli/letters/value-edits.ts";
 import { momentMs, parseMoment } from "../../../src/cli/moments.ts";
 import { clipped, indented, moment, tableLines } from "../../../src/cli/text.ts";
+import { describeFailure } from "../../../src/cli/failure.ts";
 
 const NOON = Date.UTC(2026, 0, 1, 12);
 
@@ -80,7 +81,7 @@ describe("changes to values", () => {
 
   test.each<readonly [string, unknown]>([
     ["id=8", { ...value, id: 8 }],
-    ['items.0.price=12', { ...value, items: [{ price: 12 }] }],
+    ["items.0.price=12", { ...value, items: [{ price: 12 }] }],
     ['items.1={"price":1}', { ...value, items: [{ price: "12" }, { price: 1 }] }],
     ['address.city="Berlin"', { ...value, address: { city: "Berlin" } }],
     ["customer=[1,2]", { ...value, customer: [1, 2] }],
@@ -91,7 +92,10 @@ describe("changes to values", () => {
     expect(value).toEqual(before);
   });
 
-  test.each([["customer.name=1", 'null has no part "name"'], ["items.2.price=1", 'a list of 1 has no place "2"'], ["items.x=1", 'no place "x"'], ["id.a=1", '"7" has no part "a"']])(
+  test.each([["customer.name=1", 'null has no part "name"'], ["items.2.price=1", 'a list of 1 has no place "2"'], ["items.x=1", 'no place "x"'], [
+    "id.a=1",
+    '"7" has no part "a"',
+  ]])(
     "--set %s is refused: %s",
     (text, says) => {
       expect(assigned(value, [parseAssignment(text)])).toEqual(expect.objectContaining({ message: expect.stringContaining(says) }));
@@ -112,4 +116,15 @@ describe("changes to values", () => {
     expect(changeLines("a", undefined)).toEqual(['- "a"', "+ (no value: a tombstone)"]);
     expect(changeLines([1], [1, 2])).toEqual(["  [", "-   1", "+   1,", "+   2", "  ]"]);
   });
+});
+
+test("a failure is told with what caused it, unless that is in it already", () => {
+  const disk = new Error("EROFS: read-only file system");
+  const lock = new Error("Cannot lock it: EROFS: read-only file system", { cause: disk });
+  const text = (error: unknown): string => describeFailure(error, { json: false, debug: false }).text;
+
+  expect(text(new Error("Cannot open it", { cause: lock }))).toBe(
+    "Error: Cannot open it\n  because Cannot lock it: EROFS: read-only file system\n(--debug shows the stack)",
+  );
+  expect(text(lock)).toBe("Error: Cannot lock it: EROFS: read-only file system\n(--debug shows the stack)");
 });

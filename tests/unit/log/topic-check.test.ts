@@ -27,5 +27,5 @@ test("checkTopicSpecs() names all faults at once", () => {
 test("L10 checkTopicSpecs() refuses another number of partitions, of a topic that is there or said twice", () => {
   expect(faultsOf(topicSpec("known", { partitions: 3 }))).toBe(null);
   expect(faultsOf(topicSpec("known", { partitions: 4 }))?.code).toBe("LOG_TOPIC_MISMATCH");
-  expect(faultsOf(topicSpec("new", { partitions: 1 }), topicSpec("new", { partitions: 2 }))?.faults).toEqual(['topic "new" has 1 partitions, not the 2 asked for']);
+  expect(faultsOf(topicSpec("new", { partitions: 1 }), topicSpec("new", { partitions: 2 }))?.faults).toEqual(['topic "new" has 1 partitions, not the 2 asked for: a topic keeps its number. Say 1, or give the topic another name']);
 });
