@@ -1,6 +1,6 @@
 /** Builds the tasks of a worker from what is committed: the way a start takes, and a rebalance, a restart and an abort. */
 import { isStreamError } from "../base/errors.ts";
-import type { Log, PartitionInfo } from "../log/log.ts";
+import type { Log, PartitionInfo, PartitionReader } from "../log/log.ts";
 import { errorFacts, type Observer } from "../observe/events.ts";
 import type { TopicPartition } from "../record/record.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -153,7 +153,13 @@ export class TaskBuilder {
   #build({ sub, partition }: MissingTask, retired: readonly StoreSpec[], { committed, startOf }: Facts): Task {
     const { topology, log, runtime, storage, assignment, restore, controls, report, task, worker } = this.#options;
     const retries = retryTopicName(topology.app), retryPartition = partition % assignment.countOf(retries);
-    return new Task({
+    const readers: PartitionReader[] = [];
+    const open = (topic: string, number: number, position: number): PartitionReader => {
+      const reader = log.reader({ topic, partition: number }, position, task.wake);
+      readers.push(reader);
+      return reader;
+    };
+    const options: TaskOptions = {
       ...task,
       subTopology: sub,
       partition,
@@ -167,15 +173,13 @@ export class TaskBuilder {
       formerNames: formerNames(storage.stores(partition), sub.reads.map(({ name }) => name), topology.subTopologies.map(({ name }) => name)),
       openInput: (topic, next) => {
         const position = committed(topic.name);
-        const reader = log.reader({ topic: topic.name, partition }, position ?? startOf(topic.name, partition), task.wake);
+        const reader = open(topic.name, partition, position ?? startOf(topic.name, partition));
         const clock = new InputClock(topic.watermarkDelayMs, topic.carriesClock ? assignment.writersOf(topic) : null);
         const input = new Input(topic, partition, reader, clock, next);
         input.committed = position ?? -1;
         return input;
       },
-      openRetries: (position) => {
-        return log.reader({ topic: retries, partition: retryPartition }, Math.max(position, startOf(retries, retryPartition)), task.wake);
-      },
+      openRetries: (position) => open(retries, retryPartition, Math.max(position, startOf(retries, retryPartition))),
       orders: {
         isPaused: (topic) => controls.paused({ topic, partition }) !== null,
         seek: (topic) => {
@@ -183,7 +187,13 @@ export class TaskBuilder {
           return command?.order.kind === "seek" ? { id: command.id, to: command.order.to } : null;
         },
       },
-    });
+    };
+    try {
+      return new Task(options);
+    } catch (error) {
+      for (const reader of readers) reader.close();
+      throw error;
+    }
   }
 }
 

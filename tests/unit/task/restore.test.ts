@@ -264,3 +264,38 @@ describe("F31 F14 an app whose parts were merged or parted, on an empty disk", (
     });
   }
 });
+
+test("a task that cannot be built, for a later version kept what waits, leaves no reader open", async () => {
+  const app = createApp("t");
+  app.stream(app.topic<string, number>("in")).map(() => {
+    throw new Error("not yet");
+  }).to("out");
+  const driver = rigOn(runtime);
+  const first = await built(driver, app);
+  await count5(first);
+  const pending = first.engine.worker.tasks[0]!.state.stores.get("in#pending")!;
+  const [[id, packed]] = [...pending.all()] as [[string, Uint8Array]];
+  // What follows the head of the list is the version of the row.
+  pending.set(0, id, packed.map((byte, index) => index === 1 ? 99 : byte));
+  await first.engine.worker.commit();
+  await kill(first);
+
+  const isOpen = new Map<string, number>();
+  const count = (topic: string, by: number): void => void isOpen.set(topic, (isOpen.get(topic) ?? 0) + by);
+  const { log } = driver;
+  const reader = log.reader.bind(log);
+  log.reader = (at, position, onArrival) => {
+    const opened = reader(at, position, onArrival);
+    count(at.topic, 1);
+    const close = opened.close.bind(opened);
+    opened.close = () => {
+      count(at.topic, -1);
+      close();
+    };
+    return opened;
+  };
+  const second = await built(driver, app);
+  expect([...second.engine.worker.refused.values()].map((error) => (error as { readonly code?: string }).code)).toEqual(["STORE_NEWER"]);
+  expect([isOpen.get("in"), isOpen.get("t-retry") ?? 0]).toEqual([0, 0]);
+  await kill(second);
+});
