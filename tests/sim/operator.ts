@@ -10,19 +10,21 @@ import type { Task } from "../../src/task/task.ts";
 import type { ControlOrder } from "../../src/task/control-desk.ts";
 import type { Genes } from "./genes.ts";
 import { idOfLetter } from "./letters.ts";
-import { type Logged, must, readInput, readTopic, Violation } from "./logged.ts";
+import { type Logged, must, readInput, readTopic, textOf, Violation } from "./logged.ts";
 import type { Seek } from "./model.ts";
 import type { World } from "./world.ts";
 
 /** How often an operator does something, per action of the run; 0: never. */
 export interface OperatorGenes {
   readonly replay: number;
+  /** Of late letters, at their own time: they are late again. */
+  readonly replayLate: number;
   readonly pause: number;
   readonly seek: number;
   readonly restart: number;
 }
 
-export const nobody: OperatorGenes = { replay: 0, pause: 0, seek: 0, restart: 0 };
+export const nobody: OperatorGenes = { replay: 0, replayLate: 0, pause: 0, seek: 0, restart: 0 };
 
 /** Which of them a run has: letters that are tried again and partitions that are read again are not in one run, so that what must come out can be told. */
 export function drawOperator(random: Random, isBounded: boolean): OperatorGenes {
@@ -33,6 +35,7 @@ export function drawOperator(random: Random, isBounded: boolean): OperatorGenes 
     seek: isBounded && !isReplaying ? rate(0.4) : 0,
     pause: rate(0.4),
     restart: rate(0.3),
+    replayLate: rate(0.3),
   };
 }
 
@@ -46,14 +49,17 @@ export interface OperatorHost {
   failed(violation: Violation): void;
 }
 
+/** Whether an order was acknowledged. */
+export type OrderState = "asked" | "done";
+
 /** What was ordered, for the one who checks what came of it. */
 export interface Orders {
   /** By the position of the letter: whether what failed had been mended before. */
   readonly replays: ReadonlyMap<number, { readonly isMended: boolean }>;
+  /** The same of late letters: whether the order was acknowledged. */
+  readonly lateReplays: ReadonlyMap<number, OrderState>;
   readonly seeks: ReadonlyMap<number, Seek>;
 }
-
-type OrderState = "asked" | "done";
 
 /** Where a process is at work. */
 interface Desk {
@@ -62,11 +68,13 @@ interface Desk {
 
 type Order = Pick<ControlOrder, "action"> & Partial<Pick<ControlOrder, "to">>;
 
-const BOX = { kind: "dead", source: "events" } as const;
+const DEAD = { kind: "dead", source: "events" } as const;
+const LATE = { kind: "late", source: "events" } as const;
 
 /** Gives orders to whichever process lives. */
 export class Operator implements Orders {
   readonly replays: Map<number, { readonly isMended: boolean; state: OrderState }> = new Map();
+  readonly lateReplays: Map<number, OrderState> = new Map();
   readonly seeks: Map<number, { readonly to: number; from: number; unresolved: ReadonlySet<number> | null }> = new Map();
   readonly #host: OperatorHost;
   /** By partition of `events`: what was ordered last. */
@@ -109,7 +117,7 @@ export class Operator implements Orders {
     if (desk === null || this.#busy > 0) return false;
     const { genes: { operator, partitions }, random } = this.#host;
     const draw = random.float();
-    const { replay, pause, seek, restart } = operator;
+    const { replay, replayLate, pause, seek, restart } = operator;
     if (draw < replay) return this.#replayOne(desk);
     const partition = random.below(partitions);
     if (draw < replay + pause) {
@@ -121,7 +129,7 @@ export class Operator implements Orders {
       this.#order(desk, partition, { action: "restart" }, () => {});
       return true;
     }
-    return false;
+    return draw < replay + pause + seek + restart + replayLate && this.#replayLate(desk);
   }
 
   /** Has a task that is stopped go on: it begins again, or leaves out what it stopped at. */
@@ -153,6 +161,11 @@ export class Operator implements Orders {
     for (const [position, { state }] of this.replays) {
       if (state === "done") continue;
       this.#ask(`replay ${position} again`, this.#queue(desk, position), () => {});
+      return true;
+    }
+    for (const [position, state] of this.lateReplays) {
+      if (state === "done") continue;
+      this.#queueLate(desk, position);
       return true;
     }
     return false;
@@ -238,15 +251,32 @@ export class Operator implements Orders {
   }
 
   #replayOne(desk: Desk): boolean {
-    const letters = this.#lettersOf(desk).filter(({ position }) => !this.replays.has(position));
+    const letters = this.#lettersOf(desk, "events-dlq").filter(({ position }) => !this.replays.has(position));
     if (letters.length === 0) return false;
     this.#replay(desk, this.#host.random.pick(letters));
     return true;
   }
 
-  #lettersOf({ engine: { log } }: Desk): readonly Logged[] {
+  #replayLate(desk: Desk): boolean {
+    const letters = this.#lettersOf(desk, "events-late").filter((letter) =>
+      !this.lateReplays.has(letter.position) && textOf(letter.headers, "mr-replay-of") === ""
+    );
+    if (letters.length === 0) return false;
+    this.#queueLate(desk, this.#host.random.pick(letters).position);
+    return true;
+  }
+
+  #queueLate({ engine }: Desk, position: number): void {
+    this.lateReplays.set(position, "asked");
+    this.#ask(`replay late ${position}`, engine.letters.replay(LATE, { ids: [position] }, { by: "ann" }), () => {
+      this.lateReplays.set(position, "done");
+      this.#host.note("replay late");
+    });
+  }
+
+  #lettersOf({ engine: { log } }: Desk, topic: string): readonly Logged[] {
     try {
-      return readTopic(log, "events-dlq");
+      return readTopic(log, topic);
     } catch (error) {
       if (error instanceof Violation) throw error;
       return []; // The disk has failed.
@@ -263,12 +293,12 @@ export class Operator implements Orders {
     world.begins(id);
     if (isMended) world.mend(id);
     const right = isMended ? world.rightValueOf(id) : null;
-    const edited = right === null ? Promise.resolve() : engine.letters.edit(BOX, [{ id: position, value: right }], "ann").then(() => this.#host.note("edit"));
+    const edited = right === null ? Promise.resolve() : engine.letters.edit(DEAD, [{ id: position, value: right }], "ann").then(() => this.#host.note("edit"));
     this.#ask(`replay ${position}${isMended ? " mended" : ""}`, edited.then(() => this.#queue(desk, position)), () => {});
   }
 
   async #queue({ engine }: Desk, position: number): Promise<void> {
-    const { queued, already } = await engine.letters.replay(BOX, { ids: [position] }, { by: "ann" });
+    const { queued, already } = await engine.letters.replay(DEAD, { ids: [position] }, { by: "ann" });
     must(queued + already === 1, () => `letter ${position} can be neither queued nor is it already: ${queued}, ${already}`);
     this.replays.get(position)!.state = "done";
     this.#host.note("replay");

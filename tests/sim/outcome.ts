@@ -17,7 +17,7 @@ const PLAIN = ["seen", "enriched", "merged", "large", "middle", "rest", "split",
 /** Checks all outputs. Returns them as text, in an order of their own. */
 export function checkOutputs(log: Log, genes: Genes, world: World, orders: Orders): string {
   const events = readInput(log, "events"), others = readInput(log, "others");
-  const letters = readTopic(log, "events-late").map((letter) => lateLetterOf(letter, events));
+  const letters = firstLate(log, events);
   const seen = seenOf(log, orders);
   const expected = expectedOf(genes, world, events, others, seen);
   const isLoose = (id: string): boolean => world.isLoose(id) || seen.replayed(id) > 0;
@@ -33,6 +33,7 @@ export function checkOutputs(log: Log, genes: Genes, world: World, orders: Order
   if (genes.groups !== null) trace.push(checkResults("groups", readTopic(log, "groups"), expected.groups, false, isLooseInWindow));
   trace.push(checkDead(readTopic(log, "events-dlq"), expected, events, genes, world, orders));
   trace.push(checkLate(letters, expected, genes, world));
+  checkLateAgain(readTopic(log, "events-late"), events, orders);
   for (const id of expected.sunk) must(world.sunk.has(id), () => `${id} is done with, and the sink does not have it`);
   return JSON.stringify(trace);
 }
@@ -44,9 +45,7 @@ export function seenOf(log: Log, orders: Orders): Seen {
   const results = log.partitionsOf("spend") === null ? [] : readTopic(log, "spend").map(({ value }) => unpackValue(value!) as Windowed<string, Spend>);
   const places = counted(results.map(({ key, start }) => `${key}@${start}`));
   const late = counted(
-    readTopic(log, "events-late").map((letter) => lateLetterOf(letter, events)).flatMap(({ step, id, missed }) =>
-      missed.map((start) => `${step} ${id} ${start}`)
-    ),
+    firstLate(log, events).flatMap(({ step, id, missed }) => missed.map((start) => `${step} ${id} ${start}`)),
   );
   const dead = readTopic(log, "events-dlq");
   const letters = counted(dead.map((letter) => idOfLetter(letter, events)));
@@ -183,6 +182,35 @@ function checkAttempts(id: string, attempts: number, { step, times, how }: Fate,
 
 function bytesText(bytes: Uint8Array | null): string | null {
   return bytes === null ? null : decoder.decode(bytes);
+}
+
+/** Late letters but for those of late letters. */
+function firstLate(log: Log, events: readonly LoggedInput[]): ExpectedLate[] {
+  return readTopic(log, "events-late").filter((letter) => !isLateAgain(letter)).map((letter) => lateLetterOf(letter, events));
+}
+
+function isLateAgain({ headers }: Logged): boolean {
+  return textOf(headers, "mr-replay-of").startsWith("events-late@");
+}
+
+/** What is late stays so: each late letter that was tried again at its own time is there once more, and once. */
+function checkLateAgain(letters: readonly Logged[], events: readonly LoggedInput[], { lateReplays }: Orders): void {
+  const came = new Map<number, ExpectedLate>();
+  for (const letter of letters) {
+    if (!isLateAgain(letter)) continue;
+    const of = textOf(letter.headers, "mr-replay-of");
+    const position = Number(of.split("@")[1]);
+    must(lateReplays.has(position), () => `late letter ${letter.position} is of ${of}, which nobody had tried again`);
+    must(!came.has(position), () => `late letter ${of} was tried again twice`);
+    came.set(position, lateLetterOf(letter, events));
+  }
+  for (const [position, again] of came) {
+    const before = JSON.stringify(lateLetterOf(letters[position]!, events)), after = JSON.stringify(again);
+    must(before === after, () => `late letter ${position} said ${before}, and tried again ${after}`);
+  }
+  for (const [position, state] of lateReplays) {
+    must(state !== "done" || came.has(position), () => `late letter ${position} was tried again, and nothing is known of it`);
+  }
 }
 
 function lateLetterOf(letter: Logged, events: readonly LoggedInput[]): ExpectedLate {

@@ -652,7 +652,11 @@ class Simulation {
     this.#note(event.type === "orderDone" ? event.order : event.type);
     const { error } = event as { readonly error?: { readonly code?: string; readonly message?: string } | null };
     if (event.type === "retryScheduled") this.#world.retried((event.error.cause ?? event.error).message);
-    if (event.type === "orderDone") this.#operator.done(event);
+    if (event.type === "orderDone") {
+      this.#operator.done(event);
+      // It begins at the last commit, which it makes only where there is something to commit.
+      if (event.order === "restart") this.#clocks.delete(event.task);
+    }
     if (error?.code === "INVARIANT") this.#violation ??= new Violation(`an invariant is broken: ${error.message}`);
   }
 
