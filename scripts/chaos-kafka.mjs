@@ -16,8 +16,8 @@ import { chaosRun, faultsOf } from "../tests/broker/chaos.ts";
 import { hasCompiler, javaRecords } from "../tests/broker/java-records.ts";
 import { ownRecords } from "../tests/broker/own-records.ts";
 import { startBroker } from "./kafka/broker-process.mjs";
-import { findKafka, installKafka } from "./kafka/jars.mjs";
-import { installNative } from "./kafka/native.mjs";
+import { clientsAndRuntimes, itemsOf } from "./kafka/clients.mjs";
+import { findKafka } from "./kafka/jars.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -38,25 +38,8 @@ const { values } = parseArgs({
   },
 });
 
-for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(1));
-
-const missing = installKafka();
-if (missing !== null) {
-  console.error(`No broker can be started: ${missing}.`);
-  process.exit(1);
-}
-const list = (text) => text.split(",").map((item) => item.trim());
-for (const client of list(values.client)) {
-  const fault = client === "confluent" ? installNative() : null;
-  if (fault !== null) {
-    console.error(`The native client cannot be used: ${fault}.`);
-    process.exit(1);
-  }
-  // It loads on Node alone.
-  const runtimes = list(values.runtime).filter((runtime) => client !== "confluent" || runtime === "node");
-  for (const runtime of runtimes) {
-    for (const job of list(values.job)) for (const guarantee of list(values.guarantee)) await run({ client, runtime, job, guarantee });
-  }
+for (const { client, runtime } of clientsAndRuntimes(values)) {
+  for (const job of itemsOf(values.job)) for (const guarantee of itemsOf(values.guarantee)) await run({ client, runtime, job, guarantee });
 }
 
 async function run(what) {

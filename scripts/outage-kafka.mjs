@@ -14,8 +14,7 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import { outageRun } from "../tests/broker/outage.ts";
 import { startBroker } from "./kafka/broker-process.mjs";
-import { installKafka } from "./kafka/jars.mjs";
-import { installNative } from "./kafka/native.mjs";
+import { clientsAndRuntimes, itemsOf } from "./kafka/clients.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -28,24 +27,8 @@ const { values } = parseArgs({
   },
 });
 
-for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(1));
-
-const missing = installKafka();
-if (missing !== null) {
-  console.error(`No broker can be started: ${missing}.`);
-  process.exit(1);
-}
-const list = (text) => text.split(",").map((item) => item.trim());
-for (const client of list(values.client)) {
-  const fault = client === "confluent" ? installNative() : null;
-  if (fault !== null) {
-    console.error(`The native client cannot be used: ${fault}.`);
-    process.exit(1);
-  }
-  // It loads on Node alone.
-  for (const runtime of list(values.runtime).filter((one) => client !== "confluent" || one === "node")) {
-    for (const kind of list(values.kind)) await run({ runtime, client, kind });
-  }
+for (const { client, runtime } of clientsAndRuntimes(values)) {
+  for (const kind of itemsOf(values.kind)) await run({ runtime, client, kind });
 }
 
 async function run(what) {
