@@ -45,6 +45,7 @@ export type ObservedEvent =
   | RecordDeadLettered
   | RetryScheduled
   | { readonly type: "commitFailed"; readonly tasks: readonly string[]; readonly error: ErrorFacts; readonly retryAfterMs: number | null }
+  | { readonly type: "commitsResumed"; readonly tasks: readonly string[]; readonly failures: number }
   | { readonly type: "logUnavailable"; readonly log: string; readonly error: ErrorFacts; readonly retryAfterMs: number | null }
   | { readonly type: "webhookRejected"; readonly webhook: string; readonly status: number; readonly reason: string }
   | { readonly type: "webhookDuplicateDiffers"; readonly webhook: string; readonly idempotencyId: string }
@@ -179,6 +180,8 @@ const SEVERITIES: { readonly [Type in ObservedEventType]: Severity } = Object.fr
   recordDeadLettered: "error",
   retryScheduled: "warn",
   commitFailed: "error",
+  // As loud as what it ends, for whoever reads errors and warnings alone.
+  commitsResumed: "warn",
   logUnavailable: "error",
   webhookRejected: "warn",
   webhookDuplicateDiffers: "warn",

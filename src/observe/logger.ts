@@ -130,6 +130,8 @@ export function describe(event: ObservedEvent): string {
       return `Record ${place(event.record)} failed in step "${event.step}", attempt ${event.attempt}, next in ${event.delayMs} ms: ${errorText(event.error)}`;
     case "commitFailed":
       return `Commit of ${event.tasks.join(", ")} failed${again(event.retryAfterMs)}: ${errorText(event.error)}`;
+    case "commitsResumed":
+      return `Commits of ${event.tasks.join(", ")} work again, after ${event.failures} that failed`;
     case "logUnavailable":
       return `Log "${event.log}" cannot be reached${again(event.retryAfterMs)}: ${errorText(event.error)}`;
     case "webhookRejected":

@@ -147,7 +147,10 @@ export class ControlDesk {
     const { topology, log } = this.#options;
     const read = topology.subTopologies.flatMap((sub) => sub.reads.map(({ name }) => name));
     if (!read.includes(topic)) {
-      throw missing(`Cannot ${action} "${topic}": app "${topology.app}" reads ${read.map((name) => `"${name}"`).join(", ") || "nothing"}`);
+      // As log lines write a partition.
+      const [, meant = "", number] = /^(.+)-(\d+)$/.exec(topic) ?? [];
+      const hint = read.includes(meant) ? `; did you mean ${meant}/${number}?` : "";
+      throw missing(`Cannot ${action} "${topic}": app "${topology.app}" reads ${read.map((name) => `"${name}"`).join(", ") || "nothing"}${hint}`);
     }
     const count = log.partitionsOf(topic) ?? 0;
     if (partition !== null) {

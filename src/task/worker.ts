@@ -723,6 +723,7 @@ export class Worker {
     if (this.#isolation.isOn) this.#isolation.committed(tasks.flatMap(({ effects }) => effects), !tasks.some((task) => task.isRunning));
     for (const task of tasks) task.committed();
     this.stats.commits++;
+    if (this.#commitRetries > 0) this.#observer({ type: "commitsResumed", tasks: tasks.map(({ id }) => id), failures: this.#commitRetries });
     this.#commitRetries = 0;
     this.#commitTrouble = null;
     this.#isCommitting = false;

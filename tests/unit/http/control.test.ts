@@ -149,6 +149,7 @@ describe("POST /admin/control", () => {
   for (
     const [what, action, body, status, detail] of [
       ["an unknown topic", "pause", { topic: "nothing" }, 404, 'Cannot pause "nothing": app "shop" reads "orders"'],
+      ["a partition as log lines write it", "pause", { topic: "orders-1" }, 404, 'did you mean orders/1?'],
       ["a partition that is not there", "pause", { topic: "orders", partition: 2 }, 404, 'Cannot pause "orders" partition 2: it has 2, from 0 on'],
       ["no topic", "pause", {}, 400, 'The "topic" must be the name of a topic.'],
       ["a partition that is no number", "pause", { topic: "orders", partition: "0" }, 400, 'The "partition" must be a whole number from 0'],

@@ -102,6 +102,7 @@ describe("describe()", () => {
     [{ type: "recordLate", task: "t-0", step: "s", record, latenessMs: 5 }, "info", 'Record payments-2@41 is 5 ms late for step "s"'],
     [{ type: "retryScheduled", task: "t-0", step: "s", record, attempt: 2, delayMs: 10, error }, "warn", 'Record payments-2@41 failed in step "s", attempt 2, next in 10 ms: Error: boom'],
     [{ type: "commitFailed", tasks: ["t-0", "t-1"], error, retryAfterMs: 5 }, "error", "Commit of t-0, t-1 failed, next try in 5 ms: Error: boom"],
+    [{ type: "commitsResumed", tasks: ["t-0", "t-1"], failures: 3 }, "warn", "Commits of t-0, t-1 work again, after 3 that failed"],
     [{ type: "logUnavailable", log: "kafka", error, retryAfterMs: null }, "error", 'Log "kafka" cannot be reached: Error: boom'],
     [{ type: "webhookRejected", webhook: "/a", status: 401, reason: "signature" }, "warn", "Webhook /a answered 401: signature"],
     [{ type: "adminRefused", remoteAddress: null, status: 403, reason: "host" }, "warn", "Admin request from an unknown address answered 403: host"],
