@@ -82,7 +82,7 @@ export function readLetter({ kind, source }: LetterBoxName, cursor: RecordCursor
   const text = (name: string): string | null => marks.has(name) ? headerText(marks.get(name)!) : null;
   const number = (name: string, otherwise: number): number => {
     const value = text(name);
-    return value !== null && /^-?\d{1,16}$/.test(value) ? Number(value) : otherwise;
+    return value !== null && /^-?\d{1,16}$/.test(value) && Number.isSafeInteger(Number(value)) ? Number(value) : otherwise;
   };
   const key = cursor.keyBytes()?.slice() ?? null;
   return {

@@ -35,17 +35,18 @@ export function controlRecord({ topic, partition, order, at, by, reason }: Comma
 
 /** The command of a record; null for what is none, or of a later version. */
 export function readControl(value: Uint8Array): Command | null {
-  let row: Partial<Command> & { readonly version?: number; readonly kind?: string; readonly isPaused?: boolean; readonly to?: number };
+  let row: (Partial<Command> & { readonly version?: number; readonly kind?: string; readonly isPaused?: boolean; readonly to?: number }) | null;
   try {
     row = JSON.parse(decoder.decode(value)) as typeof row;
   } catch {
     return null;
   }
+  if (typeof row !== "object" || row === null) return null;
   const { version, topic, partition, at, by, reason = null } = row;
   if (version !== VERSION || topic === undefined || partition === undefined || at === undefined || by === undefined) return null;
   const order: Order | null = row.kind === "pause"
     ? { kind: "pause", isPaused: row.isPaused === true }
-    : row.kind === "seek" && Number.isSafeInteger(row.to)
+    : row.kind === "seek" && Number.isSafeInteger(row.to) && row.to! >= 0
     ? { kind: "seek", to: row.to! }
     : row.kind === "restart"
     ? { kind: "restart" }

@@ -177,7 +177,8 @@ export class Outcomes {
 
   #say(topic: TopicDefinition, key: Payload | null, value: Payload | null, timestamp: number, headers: readonly HeaderField[], partition = -1): void {
     const { outputs, stamp } = this.#options;
-    outputs.stage(outputs.topic(topic), key, value, timestamp, headers, partition);
+    // What is no time, of a record that failed by it, cannot be written.
+    outputs.stage(outputs.topic(topic), key, value, Number.isSafeInteger(timestamp) ? timestamp : this.#options.runtime.now(), headers, partition);
     outputs.settle(stamp);
   }
 

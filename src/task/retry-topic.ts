@@ -81,6 +81,9 @@ export function readRetry(bytes: Uint8Array): RetryNote {
     RetryNote["missed"],
     number | null,
   ];
+  const isSound = typeof entrance === "string" && [partition, position, attempts].every(Number.isSafeInteger) &&
+    [dueAt, arrivedAt, timestamp ?? 0].every(Number.isFinite);
+  if (!isSound) throw new DecodeError("CODEC_FAILED", `Cannot read header ${RETRY_HEADER}: it lacks what it should say`);
   const replay = letter === null ? null : { letter: { topic: letter[0], position: letter[1] }, run: letter[2] };
   return { entrance, partition, position, timestamp, key, attempts, dueAt, arrivedAt, budgetFrom, replay, missed };
 }

@@ -1,10 +1,16 @@
 /** Records that fail: nothing of them stays but what their policy says, none stalls the rest, and what is told of a failure is true. */
 import { describe, expect, test } from "bun:test";
 import * as v from "valibot";
-import { codec, count, createApp, retryLater, skip, sum, terminal, tumbling } from "../../../mod.ts";
-import type { App, AppOptions, Topic } from "../../../mod.ts";
+import { codec, count, createApp, embedded, retryLater, skip, sum, terminal, tumbling } from "../../../mod.ts";
+import type { App, AppOptions, LogDriver, Topic } from "../../../mod.ts";
 import { StoreError } from "../../../src/base/errors.ts";
+import type { PartitionReader } from "../../../src/log/log.ts";
 import { severityOf } from "../../../src/observe/events.ts";
+import { ATTRIBUTES_AT, BASE_TIMESTAMP_AT, CRC_AT } from "../../../src/record/batch.ts";
+import { crc32c } from "../../../src/record/crc32c.ts";
+import type { TopicPartition } from "../../../src/record/record.ts";
+import { memoryDisk } from "../../../src/runtime/memory-disk.ts";
+import { WrappedLog } from "../../../src/testing/wrapped-log.ts";
 import { gate, jsonOf, open, recordsOf, runtimeOf, START, valuesOf } from "./harness.ts";
 
 interface In {
@@ -601,4 +607,42 @@ test("CH-44 a source whose failed records are left out says so when it starts, a
   ]);
   const left = stand.events.filter(({ type }) => type === "recordSkipped");
   expect(left.map((event) => [severityOf(event), (event as { reason: string }).reason])).toEqual([["warn", "failed: no"]]);
+});
+
+/** Gives the batches of "in" the time of a writer that counts in nanoseconds. */
+class NanosecondLog extends WrappedLog {
+  override reader(at: TopicPartition, position: number, onArrival: () => void): PartitionReader {
+    const reader = super.reader(at, position, onArrival);
+    if (at.topic !== "in") return reader;
+    const take = reader.take.bind(reader);
+    reader.take = (bytesMax) => {
+      const chunk = take(bytesMax);
+      if (chunk === null) return null;
+      const bytes = chunk.bytes.slice(chunk.start, chunk.end);
+      const view = new DataView(bytes.buffer);
+      view.setBigInt64(BASE_TIMESTAMP_AT, BigInt(START) * 1_000_000n);
+      view.setUint32(CRC_AT, crc32c(bytes, ATTRIBUTES_AT, bytes.length));
+      return { ...chunk, bytes, start: 0, end: bytes.length };
+    };
+    return reader;
+  }
+}
+
+test("a record in nanoseconds, which are no time that can be written, is its own dead letter, and nothing stops", async () => {
+  const app = createApp("t");
+  app.stream(app.topic<string, number>("in")).to("out");
+  const inner = embedded({ disk: memoryDisk() });
+  const driver: LogDriver = {
+    "~log": "embedded",
+    open: async (context) => {
+      const opened = await inner.open(context);
+      return { ...opened, log: new NanosecondLog(opened.log) };
+    },
+  };
+  await using stand = await open(app, { driver });
+  await stand.append("in", [{ key: "a", value: "1" }]);
+  await stand.drain();
+  expect(stand.engine.health().status).toBe("ok");
+  const letters = recordsOf(stand.log, "in-dlq");
+  expect(letters.map(({ headers }) => [headers["mr-code"], headers["mr-timestamp"]])).toEqual([["TIMESTAMP_INVALID", String(START * 1e6)]]);
 });

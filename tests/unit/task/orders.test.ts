@@ -244,7 +244,13 @@ for (const [name, driver] of drivers) {
       const { app, input } = setUp();
       app.stream(input).to("out");
       await using stand = await open(app, { driver: driver() });
-      await stand.append("t-control", [{ key: "x", value: "not json" }, { key: "y", value: '{"version":2,"kind":"pause"}' }, { key: "z", value: null }]);
+      await stand.append("t-control", [{ key: "x", value: "not json" }, { key: "y", value: '{"version":2,"kind":"pause"}' }, { key: "z", value: null }, {
+        key: "n",
+        value: "null",
+      }, {
+        key: "s",
+        value: JSON.stringify({ version: 1, kind: "seek", topic: "in", partition: 0, at: 0, by: "ann", to: -1 }),
+      }]);
       await send(stand, input, [1]);
       expect(numbers(stand)).toEqual([1]);
     });
@@ -383,6 +389,8 @@ test("without its task nobody knows which record comes next: records to leave ou
   await send(stand, input, [1, 2]);
   const desk = new ControlDesk({ topology: internalsOf(app).builder.build(), log: stand.log, runtime: stand.runtime, worker: null });
   const order = { action: "seek", topic: "in", partition: 0, reason: null, by: "ann" } as const;
-  await expect(desk.order({ ...order, to: { by: 1 } })).rejects.toThrow(/Cannot count records of "in" partition 0 here \(not running\).* name a position: 2 is the next to read/);
+  await expect(desk.order({ ...order, to: { by: 1 } })).rejects.toThrow(
+    /Cannot count records of "in" partition 0 here \(not running\).* name a position: 2 is the next to read/,
+  );
   expect((await desk.order({ ...order, to: { by: -1 } })).commands[0]!.to).toBe(1);
 });

@@ -390,6 +390,40 @@ describe("a letter that is put back", () => {
   });
 });
 
+test("what nobody can read in the topic of retries is told of and left: the others are tried", async () => {
+  const { app, input } = setUp({});
+  app.stream(input).to("out");
+  await using stand = await open(app);
+  const note: RetryNote = {
+    entrance: "in",
+    partition: 0,
+    position: 0,
+    timestamp: START,
+    key: null,
+    attempts: 0,
+    dueAt: 0,
+    arrivedAt: START,
+    budgetFrom: null,
+    replay: null,
+    missed: null,
+  };
+  const odd = [{ position: NaN }, { partition: 0.5 }, { dueAt: Infinity }, { arrivedAt: "x" as unknown as number }, { timestamp: NaN }, {
+    entrance: "step:gone",
+  }, {
+    timestamp: 1e300,
+  }];
+  for (const part of [...odd, {}]) {
+    await stand.log.append([
+      retryAppend("t", 1, { ...note, partition: 0 }, retryRecord({ ...note, ...part }, "a", JSON.stringify({ k: "a", v: 1, at: 2e300 }), [], START)),
+    ]);
+  }
+  await stand.append("t-retry", [{ headers: [{ name: "mr-retry", value: new Uint8Array([1, 2]) }] }, { headers: [{ name: "mr-retry", value: null }] }, {}]);
+  await stand.log.append([retryAppend("t", 1, note, retryRecord(note, "a", JSON.stringify({ k: "a", v: 2, at: START }), [], START))]);
+  await run(stand, 10_000);
+  expect(stand.engine.worker.failure).toBe(null);
+  expect(numbers(stand)).toEqual([2]);
+});
+
 test("a task that is built again does not read again all that others had put there", async () => {
   const { app, input } = setUp({ blocks: "nothing", attempts: 2 });
   app.stream(input).map(() => {
