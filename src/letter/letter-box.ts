@@ -1,4 +1,5 @@
 /** Reads the topics of letters and the audit beside them: letters with what became of them, up to the end they had at the call, with little memory however many there are. */
+import { isStreamError } from "../base/errors.ts";
 import type { Log } from "../log/log.ts";
 import type { RecordCursor } from "../record/cursor.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -60,8 +61,8 @@ export async function editsAt(host: LetterHost, positions: readonly number[]): P
   const span = { start: Math.min(...wanted), end: Math.max(...wanted) + 1 };
   await walk(host, auditTopicName(host.app), span, (cursor) => {
     if (!wanted.has(cursor.position)) return;
-    const { change } = readAudit(cursor.valueBytes()!);
-    if (change.action === "edit") values.set(cursor.position, change.value);
+    const change = entryAt(cursor)?.change;
+    if (change?.action === "edit") values.set(cursor.position, change.value);
   });
   return values;
 }
@@ -83,8 +84,19 @@ async function eachEntry(host: LetterHost, topic: string, window: Span, audit: S
     if (key === null || !key.startsWith(prefix)) return;
     const id = Number(key.slice(prefix.length));
     if (id < window.start || id >= window.end) return;
-    visit({ ...readAudit(cursor.valueBytes()!), position: cursor.position }, id);
+    const entry = entryAt(cursor);
+    if (entry !== null) visit(entry, id);
   });
+}
+
+/** null for what is no entry, or of a later version: it hides no others. */
+function entryAt(cursor: RecordCursor): PlacedEntry | null {
+  try {
+    return { ...readAudit(cursor.valueBytes()!), position: cursor.position };
+  } catch (error) {
+    if (isStreamError(error) && error.code === "CODEC_FAILED") return null;
+    throw error;
+  }
 }
 
 /** A page of the audit, the newest first: entries before the position `before`, at most `limit`, and whether there are older ones. */
@@ -101,7 +113,9 @@ export async function auditPage(
     const first = Math.max(start, last - reach);
     const entries: PlacedEntry[] = [];
     await walk(host, topic, { start: first, end: last }, (cursor) => {
-      entries.push({ ...readAudit(cursor.valueBytes()!), position: cursor.position });
+      const entry = entryAt(cursor);
+      if (entry === null) return;
+      entries.push(entry);
       // One more than a page tells of older ones.
       if (entries.length > limit + 1) entries.shift();
     });

@@ -53,13 +53,13 @@ export function auditRecord({ at, by, change }: AuditEntry): NewRecord {
 
 /** Reads a record. Throws `DecodeError` for what is none. */
 export function readAudit(value: Uint8Array): AuditEntry {
-  let row: Record<string, unknown>;
+  let row: Record<string, unknown> | null;
   try {
-    row = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(value)) as Record<string, unknown>;
+    row = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(value)) as Record<string, unknown> | null;
   } catch (cause) {
     throw new DecodeError("CODEC_FAILED", "Cannot read an audit entry: it is not JSON", { cause });
   }
-  const { version, at, by, ...change } = row;
+  const { version, at, by, ...change } = row ?? {};
   if (version !== VERSION) throw new DecodeError("CODEC_FAILED", `Cannot read an audit entry: it has version ${String(version)}, wanted ${VERSION}`);
   if (change["action"] === "edit" && typeof change["value"] === "string") change["value"] = fromBase64(change["value"]);
   return { at: at as number, by: by as string, change: change as unknown as Change };

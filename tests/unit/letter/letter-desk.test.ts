@@ -344,6 +344,18 @@ describe("a letter", () => {
 });
 
 describe("the audit", () => {
+  test("with entries that are none, or of a later version, still says what the others do", async () => {
+    const { log, desk } = await deskStand();
+    await put(log, [deadLetter({}), deadLetter({})]);
+    await desk.purge(box, { ids: [0] }, ann);
+    const odd = ["null", "not json", "[]", '{"version":2}', "5"].map((value) => ({ key: "orders-dlq@1", value, timestamp: START, headers: [] }));
+    await log.append([{ topic: "shop-audit", partition: 0, records: odd }]);
+
+    expect((await desk.audit(Infinity, 10)).entries.map(({ action }) => action)).toEqual(["purge"]);
+    expect((await desk.list(box, { limit: 10 })).letters.map(({ id, state }) => [id, state])).toEqual([[1, "open"]]);
+    expect((await desk.letter(box, 1))?.history).toEqual([]);
+  });
+
   test("is read page by page, the newest first", async () => {
     const { log, desk } = await deskStand();
     await put(log, Array.from({ length: 25 }, () => deadLetter()));
