@@ -184,7 +184,8 @@ export class TaskBuilder {
         isPaused: (topic) => controls.paused({ topic, partition }) !== null,
         seek: (topic) => {
           const command = controls.newest("seek", { topic, partition });
-          return command?.order.kind === "seek" ? { id: command.id, to: command.order.to } : null;
+          // What lay there may be gone since it was ordered.
+          return command?.order.kind === "seek" ? { id: command.id, to: Math.max(command.order.to, startOf(topic, partition)) } : null;
         },
       },
     };

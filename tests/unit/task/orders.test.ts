@@ -4,8 +4,9 @@ import { count, createApp, embedded, memory, tumbling } from "../../../mod.ts";
 import type { App, LogDriver, Topic } from "../../../mod.ts";
 import { keptMemoryLog } from "../../../src/testing/test-log.ts";
 import { memoryDisk } from "../../../src/runtime/memory-disk.ts";
-import { DecodeError } from "../../../src/base/errors.ts";
-import type { CommitReceipt, CommittedPosition, CommitUnit } from "../../../src/log/log.ts";
+import { DecodeError, ExternalError } from "../../../src/base/errors.ts";
+import type { CommitReceipt, CommittedPosition, CommitUnit, PartitionInfo, PartitionReader } from "../../../src/log/log.ts";
+import type { TopicPartition } from "../../../src/record/record.ts";
 import { internalsOf } from "../../../src/app/app.ts";
 import { type ControlAnswer, ControlDesk } from "../../../src/task/control-desk.ts";
 import { WrappedLog } from "../../../src/testing/wrapped-log.ts";
@@ -393,4 +394,47 @@ test("without its task nobody knows which record comes next: records to leave ou
     /Cannot count records of "in" partition 0 here \(not running\).* name a position: 2 is the next to read/,
   );
   expect((await desk.order({ ...order, to: { by: -1 } })).commands[0]!.to).toBe(1);
+});
+
+test("a seek to records that are gone by the time somebody is at work goes on behind them", async () => {
+  class CutLog extends WrappedLog {
+    keptFrom = 0;
+
+    override async describe(topics: readonly string[]): Promise<readonly PartitionInfo[]> {
+      return (await super.describe(topics)).map((info) => info.topic === "in" ? { ...info, start: this.keptFrom } : info);
+    }
+
+    override reader(at: TopicPartition, position: number, onArrival: () => void): PartitionReader {
+      const reader = super.reader(at, position, onArrival);
+      const take = reader.take.bind(reader);
+      reader.take = (bytesMax) => {
+        if (at.topic === "in" && reader.position < this.keptFrom) {
+          throw new ExternalError("LOG_POSITION_OUT_OF_RANGE", `nothing is kept below ${this.keptFrom}`);
+        }
+        return take(bytesMax);
+      };
+      return reader;
+    }
+  }
+  const { app, input } = setUp();
+  app.stream(input).to("out");
+  const inner = embedded({ disk: memoryDisk() });
+  let keptFrom = 0;
+  const driver: LogDriver = {
+    "~log": "embedded",
+    open: async (context) => {
+      const opened = await inner.open(context);
+      const log = new CutLog(opened.log);
+      log.keptFrom = keptFrom;
+      return { ...opened, log };
+    },
+  };
+  await using stand = await open(app, { driver });
+  await send(stand, input, [1, 2, 3]);
+  const command = { topic: "in", partition: 0, order: { kind: "seek", to: 0 }, at: stand.runtime.now(), by: "ann", reason: null } as const;
+  await stand.log.append([{ topic: "t-control", partition: 0, records: [controlRecord(command)] }]);
+  keptFrom = 1;
+  await stand.restart();
+  await stand.drain();
+  expect(numbers(stand)).toEqual([1, 2, 3, 2, 3]);
 });
