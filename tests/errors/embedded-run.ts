@@ -7,10 +7,11 @@ import { type Program, type ProgramRuntime, spawnProgram } from "../shim/spawn.t
 import { Book } from "./book.ts";
 import { closeWindows, makeSources, writeRecords } from "./content.ts";
 import { Plan } from "./plan.ts";
-import { drainMs, type ErrorsRunOptions, type ErrorsRunResult, generator, judgeNow, resultOf, RUN_NAME } from "./run.ts";
+import { drainMs, type ErrorsRunOptions, type ErrorsRunResult, generator, judgeNow, resultOf, RUN_NAME, STOPPED_BY_POLICY } from "./run.ts";
 import { addressIn, postTo, Sender } from "./sender.ts";
 import type { WorkerArguments } from "./worker-fixture.ts";
 
+const LOOK_AGAIN_MS = 100;
 const fixture = new URL("./worker-fixture.ts", import.meta.url);
 
 /** Does it all. Rejects when the app ends by itself. */
@@ -51,7 +52,7 @@ export async function embeddedErrorsRun(options: ErrorsRunOptions & { readonly r
   for (let lastMs = 2 * lifeMs, deadline = performance.now() + drainMs(records);; lastMs *= 1.5) {
     const program = start();
     const url = addressIn(await program.line());
-    const over = Promise.race([sleep(lastMs), program.exited]);
+    const over = enough(program, 2 * lifeMs, lastMs);
     if (url !== null) await sender.send(postTo(url), over);
     await over;
     program.kill("SIGTERM");
@@ -62,6 +63,13 @@ export async function embeddedErrorsRun(options: ErrorsRunOptions & { readonly r
     const isDone = verdict.missing === 0 && left.length === 0 && sender.left === 0;
     if (isDone || performance.now() > deadline) return resultOf({ crashes, lives, sent: sender.taken }, verdict, left);
   }
+}
+
+/** Fulfils after so long; sooner when a task has stopped, for a start mends it. */
+async function enough(program: Program, leastMs: number, mostMs: number): Promise<void> {
+  const since = performance.now();
+  const hasStopped = (): boolean => program.stderr().includes(STOPPED_BY_POLICY) && performance.now() - since > leastMs;
+  while (!hasStopped() && performance.now() - since < mostMs) await sleep(LOOK_AGAIN_MS);
 }
 
 async function withLog<T>(directory: string, work: (log: Log) => Promise<T>): Promise<T> {

@@ -7,7 +7,7 @@ import { type Program, type ProgramRuntime, spawnProgram } from "../shim/spawn.t
 import { Book } from "./book.ts";
 import { closeWindows, makeSources, writeRecords } from "./content.ts";
 import { Plan } from "./plan.ts";
-import { drainMs, type ErrorsRunOptions, type ErrorsRunResult, generator, judgeNow, resultOf } from "./run.ts";
+import { drainMs, type ErrorsRunOptions, type ErrorsRunResult, generator, judgeNow, resultOf, STOPPED_BY_POLICY } from "./run.ts";
 import { addressIn, type Post, postTo, Sender } from "./sender.ts";
 import type { WorkerArguments } from "./worker-fixture.ts";
 
@@ -101,7 +101,7 @@ export async function kafkaErrorsRun(options: KafkaErrorsRunOptions): Promise<Er
       const isOver = performance.now() > deadline || (verdict.missing === 0 && left.length === 0 && sender.left === 0);
       // In order, for what they say at the last is judged too; before that only whoever has stopped a task, for that mends it.
       for (const [index, program] of workers.entries()) {
-        if (!isOver && !program.stderr().includes("its policy is to stop")) continue;
+        if (!isOver && !program.stderr().includes(STOPPED_BY_POLICY)) continue;
         await end(index, "SIGTERM");
         if (!isOver) await start(index);
       }

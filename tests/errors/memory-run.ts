@@ -9,7 +9,7 @@ import { errorsApp } from "./app.ts";
 import { Book } from "./book.ts";
 import { closeWindows, makeSources, writeRecords } from "./content.ts";
 import { Plan } from "./plan.ts";
-import { drainMs, type ErrorsRunOptions, type ErrorsRunResult, generator, judgeNow, resultOf, RUN_NAME } from "./run.ts";
+import { drainMs, type ErrorsRunOptions, type ErrorsRunResult, generator, judgeNow, resultOf, RUN_NAME, STOPPED_BY_POLICY } from "./run.ts";
 import { Sender } from "./sender.ts";
 
 const IDLE_MS_MAX = 5;
@@ -22,10 +22,11 @@ export async function memoryErrorsRun({ records, seed, crashes, directory, lifeM
   const kept = keptMemoryLog();
   const book = new Book(directory, records);
   const observer = (event: ObservedEvent): void => {
+    if (event.type === "taskStopped" && event.reason.includes(STOPPED_BY_POLICY)) hasStopped = true;
     if (["taskStopped", "commitFailed", "warning", "taskStuck"].includes(event.type)) onEvent?.(JSON.stringify(event));
   };
   const sender = new Sender(plan);
-  let lives = 0, written = 0;
+  let lives = 0, written = 0, hasStopped = false;
   const write = async ({ log }: Engine, until: number): Promise<void> => {
     if (written === 0) await makeSources(log, RUN_NAME);
     await writeRecords(log, RUN_NAME, plan, written, until);
@@ -51,7 +52,9 @@ export async function memoryErrorsRun({ records, seed, crashes, directory, lifeM
         await write(engine, records);
         await closeWindows(engine.log, RUN_NAME, plan);
       }
-      await live(engine, runtime, lastMs, sender);
+      // Sooner when a task has stopped, for a start mends it.
+      hasStopped = false;
+      for (let ms = 0; ms < (hasStopped ? 2 * lifeMs : lastMs); ms += lifeMs) await live(engine, runtime, lifeMs, sender);
       await stop(engine, runtime);
       const { verdict, left } = await judgeNow(engine.log, RUN_NAME, plan, directory);
       onEvent?.(`${verdict.missing} records have not come to an end`);

@@ -33,6 +33,8 @@ export interface ErrorsRunFigures {
 
 /** Of every run's app. */
 export const RUN_NAME = "errors";
+/** What an app says of a task that its policy has stopped. */
+export const STOPPED_BY_POLICY = "its policy is to stop";
 
 /** How long all may take after the last crash, ms, on a machine that has other things to do. */
 export function drainMs(records: number): number {
