@@ -55,9 +55,14 @@ export class AdminClient {
    * Sends a request and reads the JSON of the answer. Rejects with a DefinitionError where what was asked is wrong, with an ExternalError `ADMIN_FAILED` where the app cannot be reached, does not let
    * us in, or failed. `accepts`: statuses beside those of success whose answers are taken.
    */
-  async request<Answer>(method: "GET" | "POST", path: string, body?: unknown, accepts: readonly number[] = []): Promise<Answer> {
+  async request<Answer>(
+    method: "GET" | "POST",
+    path: string,
+    body?: unknown,
+    { accepts = [], withinMs = ANSWER_WITHIN_MS }: { readonly accepts?: readonly number[]; readonly withinMs?: number } = {},
+  ): Promise<Answer> {
     const { response, text } = await this.#send(
-      { method, path, body, withinMs: ANSWER_WITHIN_MS },
+      { method, path, body, withinMs },
       async (response) => ({ response, text: await response.text() }),
     );
     const answer = jsonOf(text);

@@ -4,7 +4,16 @@ import type { ControlPage } from "../admin-answers.ts";
 import type { ControlAnswer, SeekTo } from "../../task/control-desk.ts";
 import { type CliCommand, type CommandHost, defineCommand } from "../command.ts";
 import { type ControlTarget, controlTarget, seekTo } from "../control-target.ts";
-import { connect, type Connection, laterNote, type OperatorArguments, type OperatorFlags, operatorFlags, understandOperator } from "../operator.ts";
+import {
+  commandText,
+  connect,
+  type Connection,
+  laterNote,
+  type OperatorArguments,
+  type OperatorFlags,
+  operatorFlags,
+  understandOperator,
+} from "../operator.ts";
 import { text, type TextFlag, textFlag, typedArguments } from "../parameters.ts";
 
 type Action = "pause" | "resume" | "restart" | "seek";
@@ -107,7 +116,8 @@ async function order(action: Action, asked: ControlArguments, host: CommandHost)
   const answer = await orderAt(await clientFor(connection, asked), action, asked);
   if (asked.json) return host.runtime.print(JSON.stringify(answer));
   for (const line of orderLines(action, answer)) host.runtime.print(line);
-  const note = laterNote(connection, "it is ordered");
+  const note = laterNote(connection, "it is ordered") ??
+    (answer.applied ? null : `It is ordered, and done by whichever worker has it within a moment: ${commandText(asked)("status")}`);
   if (note !== null) host.runtime.print(note);
 }
 

@@ -1,6 +1,6 @@
 /** `millrace status`: how an app is, and each partition of it. */
 import type { AdminClient } from "../admin-client.ts";
-import { messageOf } from "../../base/errors.ts";
+import { isStreamError, messageOf } from "../../base/errors.ts";
 import type { PartitionView } from "../../task/control-desk.ts";
 import type { ControlPage, HealthAnswer } from "../admin-answers.ts";
 import { type CliCommand, type CommandHost, defineCommand } from "../command.ts";
@@ -14,7 +14,12 @@ export interface WorkerStatus {
   readonly where: string;
   readonly health: HealthAnswer;
   readonly partitions: readonly PartitionView[];
+  /** Why its partitions are not known: its log does not answer, say. */
+  readonly trouble?: string;
 }
+
+/** In an outage of the log whoever asks how the app is must hear it soon. */
+const PARTITIONS_WITHIN_MS = 5_000;
 
 /** The command. */
 export const statusCommand: CliCommand = defineCommand<OperatorFlags, readonly string[], OperatorArguments>({
@@ -46,12 +51,18 @@ function mute({ where }: AdminClient, error: unknown): WorkerStatus {
 }
 
 async function statusOf(client: AdminClient): Promise<WorkerStatus> {
-  const [health, { partitions }] = await Promise.all([
-    // Of an app that has failed, too, it is the answer.
-    client.request<HealthAnswer>("GET", "/admin/health", undefined, [503]),
-    client.get<ControlPage>("/admin/control"),
-  ]);
-  return { where: client.where, health, partitions };
+  const { where } = client;
+  const page = client.request<ControlPage>("GET", "/admin/control", undefined, { withinMs: PARTITIONS_WITHIN_MS }).then(
+    ({ partitions }) => ({ partitions }),
+    // Whoever says how it is, is there.
+    (error: unknown) => ({
+      partitions: [],
+      trouble: isStreamError(error) && error.code === "ADMIN_FAILED" ? `no answer within ${PARTITIONS_WITHIN_MS / 1_000} s` : messageOf(error),
+    }),
+  );
+  // Of an app that has failed, too, it is the answer.
+  const health = await client.request<HealthAnswer>("GET", "/admin/health", undefined, { accepts: [503] });
+  return { where, health, ...await page };
 }
 
 /** A partition, and the worker that has it; null: none of those asked. */
@@ -72,7 +83,10 @@ const where: Column<PlacedPartition> = { name: "worker", of: ({ where }) => wher
 
 /** The lines for people: how each worker is, then all partitions. */
 export function statusLines(workers: readonly WorkerStatus[]): readonly string[] {
-  const health = workers.map(({ where, health: { status, reason } }) => `${where}: ${status}${reason === undefined ? "" : `: ${printable(reason)}`}`);
+  const health = workers.flatMap(({ where, health: { status, reason }, trouble }) => [
+    `${where}: ${status}${reason === undefined ? "" : `: ${printable(reason)}`}`,
+    ...(trouble === undefined ? [] : [`  its partitions are not known: ${printable(trouble)}`]),
+  ]);
   const partitions = placed(workers);
   if (partitions.length === 0) return health;
   return [...health, "", ...tableLines(workers.length === 1 ? columns : columns.toSpliced(2, 0, where), partitions)];

@@ -256,6 +256,15 @@ describe("status and audit", () => {
     ]);
   });
 
+  test("what health says, though the log does not answer for partitions", () => {
+    const health = { status: "degraded", reason: "the log does not answer: no broker" };
+
+    expect(statusLines([{ where: "w0", health, partitions: [], trouble: "no answer within 5 s" }])).toEqual([
+      "w0: degraded: the log does not answer: no broker",
+      "  its partitions are not known: no answer within 5 s",
+    ]);
+  });
+
   test("of several workers each partition once, as the worker that has it tells it", () => {
     const at = { topic: "orders", task: "price/0", start: 0, position: 1, end: 1, lag: 0, reason: null, paused: null };
     const worker = (where: string, ...statuses: readonly string[]) => ({ where, health: { status: "ok" }, partitions: statuses.map((status, partition) => ({ ...at, partition, status })) });
