@@ -35,7 +35,8 @@ export function drawOperator(random: Random, isBounded: boolean): OperatorGenes 
     seek: isBounded && !isReplaying ? rate(0.4) : 0,
     pause: rate(0.4),
     restart: rate(0.3),
-    replayLate: rate(0.3),
+    // Where records are late.
+    replayLate: rate(isBounded ? 0.2 : 0.9),
   };
 }
 

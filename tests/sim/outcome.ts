@@ -33,7 +33,7 @@ export function checkOutputs(log: Log, genes: Genes, world: World, orders: Order
   if (genes.groups !== null) trace.push(checkResults("groups", readTopic(log, "groups"), expected.groups, false, isLooseInWindow));
   trace.push(checkDead(readTopic(log, "events-dlq"), expected, events, genes, world, orders));
   trace.push(checkLate(letters, expected, genes, world));
-  checkLateAgain(readTopic(log, "events-late"), events, orders);
+  checkLateAgain(readTopic(log, "events-late"), orders);
   for (const id of expected.sunk) must(world.sunk.has(id), () => `${id} is done with, and the sink does not have it`);
   return JSON.stringify(trace);
 }
@@ -194,18 +194,20 @@ function isLateAgain({ headers }: Logged): boolean {
 }
 
 /** What is late stays so: each late letter that was tried again at its own time is there once more, and once. */
-function checkLateAgain(letters: readonly Logged[], events: readonly LoggedInput[], { lateReplays }: Orders): void {
-  const came = new Map<number, ExpectedLate>();
+function checkLateAgain(letters: readonly Logged[], { lateReplays }: Orders): void {
+  const came = new Map<number, Logged>();
   for (const letter of letters) {
     if (!isLateAgain(letter)) continue;
     const of = textOf(letter.headers, "mr-replay-of");
     const position = Number(of.split("@")[1]);
     must(lateReplays.has(position), () => `late letter ${letter.position} is of ${of}, which nobody had tried again`);
     must(!came.has(position), () => `late letter ${of} was tried again twice`);
-    came.set(position, lateLetterOf(letter, events));
+    came.set(position, letter);
   }
   for (const [position, again] of came) {
-    const before = JSON.stringify(lateLetterOf(letters[position]!, events)), after = JSON.stringify(again);
+    const [before, after] = [letters[position]!, again].map(({ headers, value }) =>
+      `${textOf(headers, "mr-step")} ${textOf(headers, "mr-missed")} ${bytesText(value)}`
+    );
     must(before === after, () => `late letter ${position} said ${before}, and tried again ${after}`);
   }
   for (const [position, state] of lateReplays) {

@@ -42,6 +42,7 @@ describe("simulated apps keep their promises", () => {
       "recordLate",
       "taskStopped",
       "replay",
+      "replay late",
       "edit",
       "pause",
       "resume",
