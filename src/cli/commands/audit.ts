@@ -4,7 +4,7 @@ import type { AuditPage } from "../admin-answers.ts";
 import { type CliCommand, defineCommand } from "../command.ts";
 import { connect, type OperatorArguments, type OperatorFlags, operatorFlags, understandOperator } from "../operator.ts";
 import { textFlag, typedArguments, wholeNumber } from "../parameters.ts";
-import { clipped, type Column, moment, tableLines } from "../text.ts";
+import { clipped, type Column, counted, moment, tableLines } from "../text.ts";
 
 interface AuditArguments extends OperatorArguments {
   readonly limit: number;
@@ -23,12 +23,12 @@ const FACTS_LENGTH_MAX = 160;
 /** The command. */
 export const auditCommand: CliCommand = defineCommand<Flags, readonly string[], AuditArguments>({
   brief: "Print who changed what: pauses, seeks, edits, replays, purges",
-  description: ["The newest first. It is kept for a year in the topic <app>-audit, one JSON record a change."],
+  description: ["The newest first; letters that were changed together in one line. It is kept for a year in the topic <app>-audit, one JSON record a change."],
   usage: "<app.ts> [--limit <number>]",
   positional: typedArguments("The module with the app", "app.ts"),
   flags: {
     ...operatorFlags,
-    limit: textFlag(`How many, ${LIMIT} if not said`, "number", wholeNumber(1, LIMIT_MAX)),
+    limit: textFlag(`How many lines (with --json: entries), ${LIMIT} if not said`, "number", wholeNumber(1, LIMIT_MAX)),
     after: textFlag("Those older than this entry", "id", wholeNumber(0, Number.MAX_SAFE_INTEGER)),
   },
   understand: (flags, ...typed) => {
@@ -37,33 +37,71 @@ export const auditCommand: CliCommand = defineCommand<Flags, readonly string[], 
   },
   run: async (asked, host) => {
     await using connection = await connect(asked, host);
-    const answer = await connection.client.get<AuditPage>("/admin/audit", { limit: asked.limit, after: asked.after });
+    // A line may stand for many entries.
+    const answer = await connection.client.get<AuditPage>("/admin/audit", { limit: asked.json ? asked.limit : LIMIT_MAX, after: asked.after });
     if (asked.json) return host.runtime.print(JSON.stringify(answer));
-    for (const line of auditLines(answer)) host.runtime.print(line);
+    for (const line of auditLines(answer, asked.limit)) host.runtime.print(line);
   },
 });
 
-const columns: readonly Column<AuditView>[] = [
-  { name: "at", of: ({ at }) => moment(at) },
-  { name: "by", of: ({ by }) => by },
-  { name: "action", of: ({ action }) => action },
-  { name: "what", of: (entry) => clipped(whatText(entry), FACTS_LENGTH_MAX) },
+/** Entries that differ in the letter alone, as the commands that change many of them make them. */
+interface Entries {
+  readonly newest: AuditView;
+  oldest: AuditView;
+  count: number;
+}
+
+const columns: readonly Column<Entries>[] = [
+  { name: "at", of: ({ newest: { at } }) => moment(at) },
+  { name: "by", of: ({ newest: { by } }) => by },
+  { name: "action", of: ({ newest: { action } }) => action },
+  { name: "what", of: (entries) => clipped(whatText(entries), FACTS_LENGTH_MAX) },
 ];
 
-/** The lines for people. */
-export function auditLines({ entries, next }: AuditPage): readonly string[] {
+/** The lines for people, so many of the newest at most. */
+export function auditLines({ entries, next }: AuditPage, linesMax: number): readonly string[] {
   if (entries.length === 0) return ["Nothing has been changed."];
-  return [...tableLines(columns, entries), ...(next === null ? [] : [`Older ones: --after ${next}`])];
+  const all = together(entries);
+  const shown = all.slice(0, linesMax);
+  const after = shown.length < all.length ? shown.at(-1)!.oldest.id : next;
+  return [...tableLines(columns, shown), ...(after === null ? [] : [`Older ones: --after ${after}`])];
+}
+
+function together(entries: readonly AuditView[]): readonly Entries[] {
+  const found: Entries[] = [];
+  for (const entry of entries) {
+    const last = found.at(-1);
+    if (last !== undefined && letterOf(entry) !== null && kindOf(entry) === kindOf(last.newest)) {
+      last.oldest = entry;
+      last.count++;
+    } else found.push({ newest: entry, oldest: entry, count: 1 });
+  }
+  return found;
+}
+
+/** What entries of one line have in common. */
+function kindOf(entry: AuditView): string {
+  return JSON.stringify([moment(entry.at), entry.by, entry.action, letterOf(entry)?.topic]);
+}
+
+interface LetterPlace {
+  readonly topic: string;
+  readonly position: number;
+}
+
+function letterOf({ letter }: AuditView): LetterPlace | null {
+  return letter as LetterPlace | undefined ?? null;
 }
 
 /** What was changed, then all that is said of it. */
-function whatText({ id: _id, at: _at, by: _by, action: _action, letter, topic, partition, ...facts }: AuditView): string {
-  const place = letter as { readonly topic: string; readonly position: number } | undefined;
-  const what = place !== undefined
-    ? `${place.topic}@${place.position}`
+function whatText({ newest, oldest, count }: Entries): string {
+  const { id: _id, at: _at, by: _by, action: _action, letter: _letter, topic, partition, ...facts } = newest;
+  const last = letterOf(newest), first = letterOf(oldest);
+  const what = last !== null && first !== null
+    ? `${last.topic}@${first.position}${count === 1 ? "" : ` to ${last.position}, ${counted(count, "letter")}`}`
     : typeof topic === "string"
     ? `${topic}${typeof partition === "number" ? `/${partition}` : ""}`
     : null;
-  const said = Object.entries(facts).filter(([, value]) => value !== null && value !== undefined);
+  const said = Object.entries(facts).filter(([name, value]) => value !== null && value !== undefined && oldest[name] === value);
   return [...(what === null ? [] : [what]), ...said.map(([name, value]) => `${name} ${typeof value === "string" ? value : JSON.stringify(value)}`)].join(", ");
 }

@@ -286,12 +286,26 @@ describe("status and audit", () => {
       { id: 8, at: NOON, by: "bob", action: "purge", letter: { topic: "orders-dlq", position: 17 } },
     ];
 
-    expect(auditLines({ entries, next: 8 })).toEqual([
+    expect(auditLines({ entries, next: 8 }, 50)).toEqual([
       "AT                    BY   ACTION  WHAT",
       "2026-01-01T12:00:00Z  ann  seek    orders/0, from 12, to 13, reason poison",
       "2026-01-01T12:00:00Z  bob  purge   orders-dlq@17",
       "Older ones: --after 8",
     ]);
-    expect(auditLines({ entries: [], next: null })).toEqual(["Nothing has been changed."]);
+    expect(auditLines({ entries: [], next: null }, 50)).toEqual(["Nothing has been changed."]);
+  });
+
+  test("letters that were changed together are one line of the audit", () => {
+    const edit = (id: number, at: number, bytes: number) => ({ id, at, by: "ann", action: "edit", letter: { topic: "orders-dlq", position: id }, bytes });
+    const replay = (id: number) => ({ id, at: NOON, by: "ann", action: "replay", letter: { topic: "orders-dlq", position: id }, run: 1 });
+    const entries = [replay(9), replay(8), replay(7), edit(6, NOON, 12), edit(5, NOON, 13), edit(4, NOON - 1_000, 12)];
+
+    expect(auditLines({ entries, next: null }, 2)).toEqual([
+      "AT                    BY   ACTION  WHAT",
+      "2026-01-01T12:00:00Z  ann  replay  orders-dlq@7 to 9, 3 letters, run 1",
+      "2026-01-01T12:00:00Z  ann  edit    orders-dlq@5 to 6, 2 letters",
+      "Older ones: --after 5",
+    ]);
+    expect(auditLines({ entries, next: null }, 3).at(-1)).toBe("2026-01-01T11:59:59Z  ann  edit    orders-dlq@4, bytes 12");
   });
 });
