@@ -58,12 +58,14 @@ describe("millrace dlq", () => {
     await send(url, badOrders.slice(59, 61));
     expect(await until(() => openLetters(url), (open) => open === 2)).toBe(2);
 
+    const none = await millrace("dlq", "replay", app, "orders", "--fingerprint", "00000000", "--dir", "again");
     const dry = await millrace("dlq", "replay", app, "orders", "--all", "--dry-run", "--dir", "again");
     await millrace("dlq", "edit", app, "orders", "0", "--set", "price=59", "--dir", "again");
     const replayed = await millrace("dlq", "replay", app, "orders", "0", "1", "--dir", "again");
     const listed = await millrace("dlq", "list", app, "orders", "--letters", "--json", "--dir", "again");
     const purged = await millrace("dlq", "purge", app, "orders", "--all", "--yes", "--dir", "again");
 
+    expect(none.out).toEqual(["0 letters selected, 0 to be replayed", expect.stringMatching(/^No letter is like that\. Which there are: millrace dlq list \S+ orders --dir again$/)]);
     expect([dry.code, dry.out]).toEqual([0, ["2 letters selected, 2 would be replayed"]]);
     expect(replayed.out.slice(0, 2)).toEqual(["2 letters selected, 2 to be replayed", "2 replayed: 1 went through, 1 failed again"]);
     expect(replayed.code).toBe(1);

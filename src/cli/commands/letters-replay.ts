@@ -126,7 +126,14 @@ export function orderedLines(
   return lines;
 }
 
-function endLines(word: LetterWord, asked: ReplayArguments, connection: Connection, { queued }: ReplayAnswer, replayed: Replayed | null): readonly string[] {
+function endLines(
+  word: LetterWord,
+  asked: ReplayArguments,
+  connection: Connection,
+  { selected, queued }: ReplayAnswer,
+  replayed: Replayed | null,
+): readonly string[] {
+  if (selected === 0) return [`No letter is like that. Which there are: ${commandText(asked)(`${word.word} list`, quoted(asked.choice.source))}`];
   if (replayed !== null) return replayedLines(word, asked.choice.source, replayed, commandText(asked));
   if (asked.isDryRun || queued === 0) return [];
   return [
