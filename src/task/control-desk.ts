@@ -3,7 +3,7 @@
  *
  * Each order is in the audit before it is given: nothing is changed that nobody can see.
  */
-import { StreamError } from "../base/errors.ts";
+import { ExternalError, StreamError } from "../base/errors.ts";
 import type { Log } from "../log/log.ts";
 import type { RecordPlace } from "../observe/events.ts";
 import type { TopicPartition } from "../record/record.ts";
@@ -86,6 +86,7 @@ export interface ControlDeskOptions {
 }
 
 const APPLIED_WITHIN_MS = 5_000;
+const READ_WITHIN_MS = 10_000;
 
 /** Shows partitions, and takes orders. */
 export class ControlDesk {
@@ -216,12 +217,20 @@ export class ControlDesk {
   }
 
   async #controls(): Promise<Controls> {
-    const controls = new Controls(this.#options.log, this.#options.topology.app, () => {});
+    const { log, topology, runtime } = this.#options;
+    const controls = new Controls(log, topology.app, () => {});
+    let isOver = false;
+    const timer = runtime.setTimer(() => {
+      isOver = true;
+      controls.close();
+    }, READ_WITHIN_MS);
     try {
       await controls.catchUp();
     } finally {
+      timer.cancel();
       controls.close();
     }
+    if (isOver) throw new ExternalError("LOG_UNAVAILABLE", `Cannot read what was ordered: the log has given nothing for ${READ_WITHIN_MS / 1_000} s`);
     return controls;
   }
 }

@@ -59,7 +59,9 @@ export class Isolation {
     for (const name of effects) this.#refused.delete(name);
     if (isWhole) this.#effectsMax *= 2;
     this.#left -= effects.length;
-    if (this.#refused.size === 0 && (this.#left <= 0 || this.#effectsMax > this.#begunWith)) this.#effectsMax = Infinity;
+    // What was refused twice has stopped its task: the others need not go on in small commits for it.
+    const isFound = [...this.#refused.values()].every(({ times }) => times > 1);
+    if (isFound && (this.#left <= 0 || this.#effectsMax > this.#begunWith)) this.#effectsMax = Infinity;
   }
 }
 

@@ -1,4 +1,5 @@
 /** A task's share of `<app>-retry`: the records that it is to try out of turn. */
+import { DefinitionError } from "../base/errors.ts";
 import type { PartitionReader } from "../log/log.ts";
 import { RecordCursor } from "../record/cursor.ts";
 import { MISSED_HEADER } from "./letters.ts";
@@ -25,6 +26,7 @@ export class RetryInput {
   readonly #done: OrdersDone;
   readonly #partition: number;
   readonly #entrances: ReadonlyMap<string, unknown>;
+  readonly #known: ReadonlySet<string> | null;
   readonly #onUnreadable: (position: number, error: unknown) => void;
   readonly #cursor = new RecordCursor({ cutBatch: "refuse" });
   #position: number;
@@ -33,14 +35,19 @@ export class RetryInput {
   /** A record was taken that the saved position does not have. */
   #isBehind = false;
 
-  /** `partition`: the number of the task; `entrances`: by id, those that it has; `onUnreadable` hears of records that no version known here wrote. */
+  /**
+   * `partition`: the number of the task; `entrances`: by id, those that it has; `known`: those of the whole app, for the one of its tasks that looks after what belongs to none.
+   * `onUnreadable` hears of records that no version known here wrote, or that belong to none.
+   */
   constructor(
     reader: PartitionReader,
     done: OrdersDone,
     partition: number,
     entrances: ReadonlyMap<string, unknown>,
+    known: ReadonlySet<string> | null,
     onUnreadable: (position: number, error: unknown) => void,
   ) {
+    this.#known = known;
     this.#onUnreadable = onUnreadable;
     this.#reader = reader;
     this.#done = done;
@@ -63,7 +70,7 @@ export class RetryInput {
       this.#position = cursor.position + 1;
       const packed = cursor.headerCount === 0 ? null : cursor.header(RETRY_HEADER);
       const note = packed === null ? null : this.#read(packed);
-      if (note === null || note.partition !== this.#partition || !this.#entrances.has(note.entrance)) continue;
+      if (note === null || note.partition !== this.#partition || !this.#isOwn(note)) continue;
       const headers = cursor.headers().filter(({ name }) => name !== RETRY_HEADER);
       if (note.missed !== null) headers.push({ name: MISSED_HEADER, value: JSON.stringify(note.missed) });
       const record = {
@@ -98,6 +105,12 @@ export class RetryInput {
 
   close(): void {
     this.#reader.close();
+  }
+
+  #isOwn({ entrance }: RetryNote): boolean {
+    if (this.#entrances.has(entrance)) return true;
+    if (this.#known?.has(entrance) === false) this.#onUnreadable(this.#cursor.position, new DefinitionError(`"${entrance}" is no longer part of the app`));
+    return false;
   }
 
   #read(packed: Uint8Array): RetryNote | null {

@@ -13,6 +13,7 @@ import { Input } from "./input.ts";
 import type { Outputs } from "./outputs.ts";
 import { retryTopicName } from "./own-topics.ts";
 import { formerNames } from "./pending.ts";
+import { intoStep } from "./step-input.ts";
 import { migrateStores } from "./task-migration.ts";
 import { Task, type TaskOptions } from "./task.ts";
 import type { MissingTask, TaskRestore } from "./task-restore.ts";
@@ -123,9 +124,14 @@ export class TaskBuilder {
   async #migrated(task: MissingTask, isWanted: () => boolean): Promise<readonly StoreSpec[] | null> {
     const { topology, runtime, storage, assignment, restore, unused, report } = this.#options;
     const { sub, partition } = task;
-    const isFirst = (name: string): boolean => name === topology.subTopologies.find((each) => assignment.inputsOf({ sub: each, partition }).length > 0)?.name;
-    const retired = unused.retiredBy(task, restore?.changelogOf(sub) ?? null, isFirst);
+    const retired = unused.retiredBy(task, restore?.changelogOf(sub) ?? null, (name) => this.#isFirst(name, partition));
     return await migrateStores(task, retired, { storage, runtime, report, isWanted }) && isWanted() ? retired : null;
+  }
+
+  /** Whether it is the sub-topology, of those with a task of this number, that looks after what belongs to none. */
+  #isFirst(name: string, partition: number): boolean {
+    const { topology, assignment } = this.#options;
+    return name === topology.subTopologies.find((sub) => assignment.inputsOf({ sub, partition }).length > 0)?.name;
   }
 
   #started(task: Task, restoredRecords: number, startedAt: number): void {
@@ -179,6 +185,7 @@ export class TaskBuilder {
         input.committed = position ?? -1;
         return input;
       },
+      knownEntrances: this.#isFirst(sub.name, partition) ? entrancesOf(topology) : null,
       openRetries: (position) => open(retries, retryPartition, Math.max(position, startOf(retries, retryPartition))),
       orders: {
         isPaused: (topic) => controls.paused({ topic, partition }) !== null,
@@ -196,6 +203,14 @@ export class TaskBuilder {
       throw error;
     }
   }
+}
+
+/** Where records may enter, in all tasks: see `RetryNote`. */
+function entrancesOf({ subTopologies }: Topology): ReadonlySet<string> {
+  return new Set(subTopologies.flatMap(({ reads, nodes }) => [
+    ...reads.map(({ name }) => name),
+    ...nodes.filter((node) => node.reads === null).flatMap(({ name }) => [`step:${name}`, intoStep(name)]),
+  ]));
 }
 
 /** `topic-partition`, for people and maps. */

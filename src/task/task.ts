@@ -79,6 +79,8 @@ export interface TaskOptions {
   /** Where its state is said; null: the log holds it. */
   readonly changelog: string | null;
   readonly outcomeTopics: OutcomeTopics;
+  /** Where records may enter in the whole app, for the one task of its number that looks after what belongs to none; else null. */
+  readonly knownEntrances: ReadonlySet<string> | null;
   /** Opens the task's partition of the topic of retries. */
   readonly openRetries: (position: number) => PartitionReader;
   readonly orders: Orders;
@@ -208,9 +210,16 @@ export class Task implements Stamp {
     this.#checkpoint.restore(options.formerNames);
     this.#done = new OrdersDone(this.state.open(ordersStore(this.name)), runtime.now());
     for (const name of options.formerNames) this.#done.adopt(this.state.open(ordersStore(name)));
-    this.#retries = new RetryInput(options.openRetries(this.#done.readTo), this.#done, partition, this.#entrances, (position, error) => {
-      report({ type: "warning", message: `Task ${this.id} leaves a record of its topic of retries at position ${position}`, error: errorFacts(error) });
-    });
+    this.#retries = new RetryInput(
+      options.openRetries(this.#done.readTo),
+      this.#done,
+      partition,
+      this.#entrances,
+      options.knownEntrances,
+      (position, error) => {
+        report({ type: "warning", message: `Task ${this.id} leaves a record of its topic of retries at position ${position}`, error: errorFacts(error) });
+      },
+    );
     this.applyOrders();
     const isThere = (topic: string): boolean => partition < (options.log.partitionsOf(topic) ?? 0);
     if (options.changelog !== null) this.state.sayIn(options.changelog, isThere);

@@ -75,6 +75,7 @@ function copying(large: ReadonlySet<number>, isAsync: boolean): App {
   const app = createApp("t", { errors: { retry: { attempts: 2, backOff: "1s" } } });
   const input = app.topic<string | null, number>("in");
   const copy = (value: number): unknown => large.has(value) ? { value, text: "x".repeat(2_100) } : { value };
+  app.stream(app.topic<string | null, number>("other")).to("copies");
   app.stream(input).map(isAsync ? async (value) => (await Promise.resolve(), copy(value)) : copy).to("out");
   return app;
 }
@@ -236,6 +237,10 @@ describe("F08 poison inside of a batch: a record whose effects no commit takes",
     await drain(stand);
     expect(copied(stand)).toEqual([0, 1, 2]);
     expect(stand.engine.health()).toMatchObject({ status: "error", reason: expect.stringContaining("more than 90") });
+    // A task of its own goes on in commits as large as ever.
+    await stand.append("other", Array.from({ length: 100 }, (_, value) => ({ key: "k", value: String(value), timestamp: START })));
+    await drain(stand);
+    expect([valuesOf(stand.log, "copies").length, stand.engine.worker.isIsolating]).toEqual([100, false]);
     expect(await stand.log.committed("t", [{ topic: "in", partition: 0 }])).toEqual([{ topic: "in", partition: 0, position: 3 }]);
     kept.log!.bytesMax = 1_000_000;
     await stand.restart();

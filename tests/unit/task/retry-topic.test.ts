@@ -545,3 +545,31 @@ test("a record that fails before its timestamp is known is judged by the clock o
   expect(recordsOf(stand.log, "in-late")).toEqual([]);
   expect(recordsOf(stand.log, "out").map(({ key }) => key).sort()).toEqual(["a", "b"]);
 });
+
+test("a record for a step that the app has no more is told of once, by one of the tasks", async () => {
+  const { app, input } = setUp({});
+  app.stream(input).to("out");
+  app.stream(app.topic<string, In>("other")).to("copies");
+  await using stand = await open(app);
+  const note: RetryNote = {
+    entrance: "into:gone",
+    partition: 0,
+    position: 0,
+    timestamp: START,
+    key: "a",
+    attempts: 0,
+    dueAt: 0,
+    arrivedAt: START,
+    budgetFrom: null,
+    replay: null,
+    missed: null,
+  };
+  await stand.log.append([retryAppend("t", 1, note, retryRecord(note, "a", null, [], START))]);
+  await stand.drain();
+  expect(stand.events.filter(({ type }) => type === "warning")).toMatchObject([
+    {
+      message: expect.stringContaining("leaves a record of its topic of retries at position 0"),
+      error: { message: '"into:gone" is no longer part of the app' },
+    },
+  ]);
+});
