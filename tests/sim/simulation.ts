@@ -157,6 +157,7 @@ class Simulation {
   #committedClocks = new Map<string, number>();
   #durableClocks = new Map<string, number>();
   #clocks = new Map<string, number>();
+  #clocksAtCommit: ReadonlyMap<string, number> = new Map();
   /** By entity: the newest observation that anybody was told of. */
   readonly #told = new Map<string, number>();
   #asking = 0;
@@ -257,6 +258,12 @@ class Simulation {
           log.append = (appends) => {
             this.#appends++;
             return append(appends);
+          };
+          const commit = log.commit.bind(log);
+          log.commit = (unit, apply) => {
+            const receipt = commit(unit, apply);
+            this.#atCommit();
+            return receipt;
           };
           return { log, database: null, place: "simulated" };
         },
@@ -660,6 +667,12 @@ class Simulation {
     if (error?.code === "INVARIANT") this.#violation ??= new Violation(`an invariant is broken: ${error.message}`);
   }
 
+  /** A commit has happened, maybe with more to be done in the same action. */
+  #atCommit(): void {
+    this.#clocksAtCommit = new Map(this.#life?.engine.worker.tasks.map(({ id, clock }) => [id, clock.safe]) ?? []);
+    this.#world.committed();
+  }
+
   /** Clocks never go back: not within a life, but for a commit that failed; not behind the last commit; and not, when power was lost, behind the last durable one. */
   #sampleClocks(): void {
     const { engine: { worker }, ...life } = this.#life!;
@@ -673,10 +686,7 @@ class Simulation {
       must(clock.safe >= before, () => `the clock of task ${id} went back from ${before} to ${clock.safe}`);
       this.#clocks.set(id, clock.safe);
     }
-    if (commits !== life.commits) {
-      this.#committedClocks = new Map(this.#clocks);
-      this.#world.committed();
-    }
+    if (commits !== life.commits) this.#committedClocks = new Map([...this.#committedClocks, ...this.#clocksAtCommit]);
     if (worker.isDurable) {
       this.#durableClocks = new Map(this.#committedClocks);
       this.#world.durable();
