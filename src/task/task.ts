@@ -351,13 +351,20 @@ export class Task implements Stamp {
     this.#options.report({ type: "orderDone", task: this.id, order, topic: topic.name, partition, position });
   }
 
-  /** What is unresolved from a position on will be read again. */
+  /** What is unresolved from a position on will be read again: as if it had not been begun, so that what it did to event time by coming is taken back as well. */
   #forget(input: Input, from: number): void {
+    let seen = Infinity;
     for (const unit of [...this.#units]) {
       if (unit.entrance !== input || unit.retryPosition >= 0 || unit.record.position < from) continue;
+      seen = Math.min(seen, unit.heldClock);
+      if (!input.clock.isCarried) input.clock.seen = Math.min(input.clock.seen, seen);
       if (unit.overlay !== null) this.#scope.drop(unit.overlay);
       this.#resolve(unit);
     }
+    if (seen === Infinity || input.clock.isCarried) return;
+    // Windows have closed by the other one alone, which those records held.
+    const late = this.inputs.reduce((least, { clock }) => Math.min(least, clock.late), this.clock.late);
+    this.clock.late = Math.max(this.clock.safe, late);
   }
 
   /** What it stopped at, now or before it was built, is left out where it lies behind the new position; elsewhere it is tried again. */

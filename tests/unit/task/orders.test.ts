@@ -148,6 +148,23 @@ for (const [name, driver] of drivers) {
       expect(numbers(stand)).toEqual([0, 0, 1, 2, 3]);
     });
 
+    test("a seek back to records that were still waiting behind one of their key makes none of them late", async () => {
+      const { app, input } = setUp();
+      let isBroken = true;
+      app.stream(input).map((value) => {
+        if (value.v === 0 && isBroken) throw new Error("not yet");
+        return value;
+      }).groupByKey().window(tumbling("1m")).aggregate({ n: count() }).to("out");
+      await using stand = await open(app, { driver: driver() });
+      for (const v of [0, 1, 2, 3]) await input.send({ k: "a", v, at: START + v * 60_000 });
+      await stand.drain();
+      isBroken = false;
+      await order(stand, { kind: "seek", to: 0 });
+      await send(stand, input, [10_000_000]);
+      expect((valuesOf(stand.log, "out") as { value: { n: number } }[]).map(({ value }) => value.n)).toEqual([1, 1, 1, 1]);
+      expect(recordsOf(stand.log, "in-late")).toEqual([]);
+    });
+
     test("a seek that a crash cut off before its commit is done after it", async () => {
       const { app, input } = setUp();
       app.stream(input).to("out");
