@@ -14,7 +14,7 @@ const shop = (directory: string, ...args: readonly string[]) => shopIn(temp.path
 const badOrders = Array.from({ length: 100 }, (_, i): Order => (i < 60 ? { id: `o${i}`, customer: "ann", price: String(i) } : { id: `o${i}`, customer: "", price: i }));
 
 describe("millrace dlq", () => {
-  test("100 dead letters of two fingerprints are found, understood, repaired and replayed with four commands", async () => {
+  test("PS-55 100 dead letters of two fingerprints are found, understood, repaired and replayed with four commands", async () => {
     const { program, url } = await shop("four");
     await send(url, badOrders);
     expect(await until(() => openLetters(url), (open) => open === 100)).toBe(100);
