@@ -1,8 +1,8 @@
 /**
  * The test command: `npm test`, or `node scripts/test.mjs [name of a suite …]`.
  *
- * Works on Node 20 and later with npm and nothing else. Installs what is missing, type-checks, runs the same tests on Bun, Deno and Node with one Kafka broker beside them, prints what was skipped
- * and why, and ends with one line that counts everything. Exit code 0 only when nothing failed.
+ * Works on Node 20 and later with npm and nothing else. Installs what is missing, type-checks, runs the same tests on Bun and Deno side by side and then on Node, with one Kafka broker beside them,
+ * prints what was skipped and why, and ends with one line that counts everything. Exit code 0 only when nothing failed.
  *
  * MILLRACE_TEST_KAFKA, an address, names a broker to use in place of its own.
  */
@@ -17,7 +17,7 @@ import { startBroker } from "./kafka/broker-process.mjs";
 const output = mkdtempSync(join(tmpdir(), "millrace-test-"));
 process.on("exit", () => rmSync(output, { recursive: true, force: true }));
 
-const SUITE_TIMEOUT_MS = 12 * 60_000;
+const SUITE_TIMEOUT_MS = 25 * 60_000;
 /** For the topics of all suites. */
 const BROKER_HEAP_MB = 768;
 const TAIL_LINES = 60;
@@ -74,16 +74,24 @@ async function main(wanted) {
   const started = performance.now();
   const results = [];
   let broker;
-  for (const suite of chosen) {
-    if (runsTests(suite) && broker === undefined && missing.broker === null && !environment.MILLRACE_TEST_KAFKA) {
+  for (const together of sideBySide(chosen)) {
+    if (runsTests(together[0]) && broker === undefined && missing.broker === null && !environment.MILLRACE_TEST_KAFKA) {
       broker = await brokerForAll();
       if (broker === null) results.push({ suite: { name: "kafka" }, seconds: 0, passed: 0, failed: 1, skips: [] });
     }
-    results.push(await runSuite(suite));
+    for (const { name, about } of together) say(`\n▶ ${name}: ${about}`);
+    results.push(...await Promise.all(together.map(runSuite)));
   }
   const tookMs = performance.now() - started;
   await broker?.remove();
   summarise(results, missing, tookMs);
+}
+
+/** What runs at once: Bun and Deno take one file after the other, and wait more than they work. */
+function sideBySide(chosen) {
+  const isPaired = ({ name }) => name === "bun" || name === "deno";
+  const pair = chosen.filter(isPaired);
+  return chosen.flatMap((suite) => !isPaired(suite) ? [[suite]] : suite === pair[0] ? [pair] : []);
 }
 
 /** Null when it does not start: a failure, for all that it needs is here. */
@@ -107,7 +115,6 @@ function runsTests(suite) {
 // ── running ─────────────────────────────────────────────────────────────────────────────────────
 
 async function runSuite(suite) {
-  say(`\n▶ ${suite.name}: ${suite.about}`);
   const started = performance.now();
   const { code, text } = await run(suite.command);
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
@@ -116,6 +123,7 @@ async function runSuite(suite) {
   const isBroken = code !== 0 && result.failures.length === 0;
   const failed = result.failures.length + (isBroken ? 1 : 0);
 
+  if (suite.report !== undefined) say(`\n${suite.name}:`);
   for (const { name, message } of result.failures.slice(0, FAILURES_SHOWN_MAX)) say(`  ✖ ${name}\n${indent(message.split("\n").slice(0, FAILURE_LINES_MAX))}`);
   if (result.failures.length > FAILURES_SHOWN_MAX) say(`  … and ${result.failures.length - FAILURES_SHOWN_MAX} more`);
   // A file that could not be loaded says why in its output only.
