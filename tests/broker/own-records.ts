@@ -3,15 +3,14 @@ import { hostRuntime } from "../../adapters/host/host.ts";
 import { kafka } from "../../adapters/kafka/kafka.ts";
 import { StreamError } from "../../src/base/errors.ts";
 import type { Append, Log } from "../../src/log/log.ts";
-import { RecordCursor } from "../../src/record/cursor.ts";
 import { partitionFor } from "../../src/record/partitioner.ts";
 import type { NewRecord } from "../../src/record/record.ts";
 import { tempDirectory } from "../shim/temp.ts";
 import type { NewLine, Records } from "./records.ts";
+import { readPartition } from "../shim/read-partition.ts";
 
 /** Appended in one call. */
 const BATCH_RECORDS = 1_000;
-const TAKE_BYTES = 1 << 20;
 
 /** Opens a log of its own. */
 export async function ownRecords(brokers: string): Promise<Records> {
@@ -41,7 +40,14 @@ export async function ownRecords(brokers: string): Promise<Records> {
     },
     dump: async (topic, onRecord) => {
       await log.ensureTopics([{ name: topic, partitions: made.get(topic)!, retention: "forever", internal: false }]);
-      for (const { partition, start } of await log.describe([topic])) await dumpPartition(log, topic, partition, start, onRecord);
+      for (const { partition, start } of await log.describe([topic])) {
+        await readPartition(
+          log,
+          { topic, partition },
+          start,
+          (cursor) => onRecord({ partition, position: cursor.position, key: cursor.keyText() ?? "", value: cursor.valueText() ?? "" }),
+        );
+      }
     },
     standings: async (group, topic) => {
       const ends = await log.describe([topic]);
@@ -76,28 +82,5 @@ async function append(log: Log, topic: string, partitions: number, lines: readon
         if (tries === 10 || (error instanceof StreamError && error.code === "LOG_CLOSED")) throw error;
       }
     }
-  }
-}
-
-async function dumpPartition(log: Log, topic: string, partition: number, start: number, onRecord: Parameters<Records["dump"]>[1]): Promise<void> {
-  let wake: () => void = () => undefined;
-  const reader = log.reader({ topic, partition }, start, () => wake());
-  const cursor = new RecordCursor();
-  try {
-    for (;;) {
-      const arrival = new Promise<void>((resolve) => (wake = resolve));
-      const from = reader.position;
-      const chunk = reader.take(TAKE_BYTES);
-      if (chunk === null) {
-        if (reader.end !== null && reader.position >= reader.end) return;
-        // An empty partition has no arrival, only an answer.
-        await Promise.race([arrival, new Promise((resolve) => setTimeout(resolve, 50))]);
-        continue;
-      }
-      cursor.open(chunk.bytes, chunk.start, chunk.end, from);
-      while (cursor.next()) onRecord({ partition, position: cursor.position, key: cursor.keyText() ?? "", value: cursor.valueText() ?? "" });
-    }
-  } finally {
-    reader.close();
   }
 }

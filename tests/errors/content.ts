@@ -1,8 +1,8 @@
 /** The input of an errors run, written, and its topics, read from outside of the app. */
 import type { Append, Log } from "../../src/log/log.ts";
-import { RecordCursor } from "../../src/record/cursor.ts";
 import { headerText } from "../../src/record/headers.ts";
 import { CLOCK_ONLY_HEADER } from "../../src/task/carried-clock.ts";
+import { readPartition } from "../shim/read-partition.ts";
 import { topicsOf } from "./app.ts";
 import { type Lane, lanes, PARTITIONS, type Plan } from "./plan.ts";
 
@@ -14,10 +14,7 @@ export interface Lying {
   readonly headers: ReadonlyMap<string, string | null>;
 }
 
-const TAKE_BYTES = 1 << 20;
 const BATCH_RECORDS = 500;
-/** How long the end of an empty partition may take to be known. */
-const LOOK_AGAIN_MS = 20;
 
 /** Makes the sources. */
 export async function makeSources(log: Log, name: string): Promise<void> {
@@ -91,33 +88,13 @@ export async function readContent(log: Log, name: string): Promise<Content> {
 async function readTopic(log: Log, topic: string): Promise<readonly Lying[]> {
   const records: Lying[] = [];
   if (log.partitionsOf(topic) === null) return records;
-  for (const { partition, start, end } of await log.describe([topic])) if (end > start) await readPartition(log, topic, partition, start, records);
-  return records;
-}
-
-async function readPartition(log: Log, topic: string, partition: number, start: number, records: Lying[]): Promise<void> {
-  let wake: () => void = () => undefined;
-  const reader = log.reader({ topic, partition }, start, () => wake());
-  const cursor = new RecordCursor();
-  try {
-    for (;;) {
-      const arrival = new Promise<void>((resolve) => (wake = resolve));
-      const from = reader.position;
-      const chunk = reader.take(TAKE_BYTES);
-      if (chunk === null) {
-        if (reader.end !== null && reader.position >= reader.end) return;
-        await Promise.race([arrival, new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS))]);
-        continue;
-      }
-      cursor.open(chunk.bytes, chunk.start, chunk.end, from);
-      while (cursor.next()) {
-        const headers = new Map(cursor.headers().map(({ name, value }) => [name, headerText(value)]));
-        if (!headers.has(CLOCK_ONLY_HEADER)) {
-          records.push({ partition, key: cursor.keyBytes()?.slice() ?? null, value: cursor.valueBytes()?.slice() ?? null, headers });
-        }
-      }
-    }
-  } finally {
-    reader.close();
+  for (const { partition, start, end } of await log.describe([topic])) {
+    if (end === start) continue;
+    await readPartition(log, { topic, partition }, start, (cursor) => {
+      const headers = new Map(cursor.headers().map(({ name, value }) => [name, headerText(value)]));
+      if (headers.has(CLOCK_ONLY_HEADER)) return;
+      records.push({ partition, key: cursor.keyBytes()?.slice() ?? null, value: cursor.valueBytes()?.slice() ?? null, headers });
+    });
   }
+  return records;
 }
