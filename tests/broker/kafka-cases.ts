@@ -1,5 +1,6 @@
 /** What Kafka can do to a log, as cases for both clients: aborted transactions, predecessors that are not dead, rebalances, records that are too large. */
 import type { Log, Membership } from "../../src/log/log.ts";
+import type { TopicPartition } from "../../src/record/record.ts";
 import { check, checkEqual } from "../../src/testing/conformance/cases.ts";
 import type { Case } from "../../src/testing/conformance/cases.ts";
 import { commitDurably, listener, member, output, refusal, texts, topicSpec, unit, valuesOf } from "../../src/testing/conformance/log-subject.ts";
@@ -329,7 +330,15 @@ const mixedCases: readonly Case<KafkaSubject>[] = [
       for (const log of logs) await log.ensureTopics(specs);
       const heard: string[] = [];
       const members: Membership[] = [];
-      for (const [index, log] of logs.entries()) members.push(await log.join(group, [source], listener(`${index}`, heard)));
+      // The first member hears of its new share when it does, not when the second has its own.
+      const shared = Promise.withResolvers<void>();
+      const share = (partitions: readonly TopicPartition[]): void => {
+        if (partitions.length === 2) shared.resolve();
+      };
+      for (const [index, log] of logs.entries()) {
+        members.push(await log.join(group, [source], listener(`${index}`, heard, index === 0 ? { assigned: share } : {})));
+      }
+      await shared.promise;
 
       checkEqual(members.map(({ assigned }) => assigned.length), [2, 2], "shares");
       for (const [index, log] of logs.entries()) {
