@@ -1,5 +1,5 @@
 /** Refusals, as problem details (RFC 9457). Their texts are written here and there in the HTTP layer: nothing an exception says reaches a client. */
-import { toBase64 } from "../base/bytes.ts";
+import { jsonValue } from "../base/json-value.ts";
 import type { IssueDetail } from "../record/schema.ts";
 
 /** Why a request is not served. */
@@ -86,13 +86,6 @@ export function textResponse(text: string, contentType: string): Response {
 /** An answer of bytes that come by and by, to be kept as a file of this name. */
 export function bytesResponse(body: ReadableStream<Uint8Array>, contentType: string, name: string): Response {
   return new Response(body, { headers: { ...ALWAYS, "content-type": contentType, "content-disposition": `attachment; filename="${name}"` } });
-}
-
-function jsonValue(_name: string, value: unknown): unknown {
-  if (typeof value === "bigint") return String(value);
-  if (value instanceof Uint8Array) return toBase64(value);
-  if (value instanceof Map) return [...value];
-  return value instanceof Set ? [...value] : value;
 }
 
 function shortened(text: string): string {

@@ -24,7 +24,7 @@ export interface GivenValue {
 
 /** Whether a letter holds what a step saw, as MessagePack, not what lay in a topic. */
 export function isOfStep({ kind, place }: Letter): boolean {
-  return kind === "late" || place.topic.startsWith("step:");
+  return kind === "late" || /^(?:step|into):/.test(place.topic);
 }
 
 /** `topic`: where the letter comes from, where the app still has it; `bytes`: its own, or the newest edit. */

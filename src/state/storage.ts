@@ -154,7 +154,7 @@ export class StateStorage extends Spaces implements RowSink {
     return row;
   }
 
-  /** Whether a space has any row. */
+  /** Whether a space has a row at all. */
   hasRows(space: number): boolean {
     return this.query("SELECT 1 FROM state WHERE space = ?1 LIMIT 1", [space], () => true).length > 0;
   }

@@ -1,5 +1,5 @@
 /** What the stores of a task have for one key, as text: for dead letters, so that whoever reads one sees what the record met. */
-import { toBase64 } from "../base/bytes.ts";
+import { jsonValue } from "../base/json-value.ts";
 import type { StateStore } from "../state/store.ts";
 
 const CHARACTERS_MAX = 8_000;
@@ -16,7 +16,7 @@ export function keyState(stores: Iterable<StateStore>, keyId: string, timestamp:
     if (found.length === 0) continue;
     const shown = store.spec.show ?? ((value: unknown) => value);
     const value = found[0]![0] === 0 ? shown(found[0]![1]) : Object.fromEntries(found.map(([time, kept]) => [new Date(time).toISOString(), shown(kept)]));
-    const text = `${JSON.stringify(store.spec.name)}:${JSON.stringify(value, plain) ?? "null"}`;
+    const text = `${JSON.stringify(store.spec.name)}:${JSON.stringify(value, jsonValue) ?? "null"}`;
     if (length + text.length > CHARACTERS_MAX) left++;
     else {
       parts.push(text);
@@ -25,11 +25,4 @@ export function keyState(stores: Iterable<StateStore>, keyId: string, timestamp:
   }
   if (left > 0) parts.push(`"…":"${left} more, too long to show"`);
   return parts.length === 0 ? null : `{${parts.join(",")}}`;
-}
-
-function plain(_name: string, value: unknown): unknown {
-  if (typeof value === "bigint") return String(value);
-  if (value instanceof Uint8Array) return toBase64(value);
-  if (value instanceof Map) return [...value];
-  return value instanceof Set ? [...value] : value;
 }

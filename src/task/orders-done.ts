@@ -26,15 +26,13 @@ export class OrdersDone {
     for (const [key, [at]] of this.#rows()) if (key.startsWith("letter ") && at < now - REMEMBERED_MS) store.set(0, key, undefined);
   }
 
-  /** Takes over what tasks of other names did for the same inputs and steps: whatever was done by one is done. */
-  adopt(former: StateStore): void {
-    const other = new OrdersDone(former, -Infinity);
+  /** Takes over what tasks of other names did for the same inputs and steps: whatever was done by one is done. What it has read itself it need not read again. */
+  adopt(formers: readonly StateStore[]): void {
+    if (formers.length === 0) return;
+    const others = formers.map((former) => new OrdersDone(former, -Infinity));
     const isNew = this.#rows().length === 0;
-    for (const [key, [value]] of other.#rows()) {
-      if (key !== READ_KEY) this.#raise(key, value);
-    }
-    if (isNew) this.#store.set(0, READ_KEY, [other.readTo]);
-    else this.#store.set(0, READ_KEY, [Math.min(this.readTo, other.readTo)]);
+    for (const other of others) for (const [key, [value]] of other.#rows()) if (key !== READ_KEY) this.#raise(key, value);
+    if (isNew) this.readTo = Math.min(...others.map(({ readTo }) => readTo));
   }
 
   /** Of the topic of retries: everything below it that is for this task was taken. */

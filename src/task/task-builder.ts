@@ -122,7 +122,7 @@ export class TaskBuilder {
 
   /** Brings stores to the version of the app; gives those that are retired, or null where the task is not wanted any more. */
   async #migrated(task: MissingTask, isWanted: () => boolean): Promise<readonly StoreSpec[] | null> {
-    const { topology, runtime, storage, assignment, restore, unused, report } = this.#options;
+    const { runtime, storage, restore, unused, report } = this.#options;
     const { sub, partition } = task;
     const retired = unused.retiredBy(task, restore?.changelogOf(sub) ?? null, (name) => this.#isFirst(name, partition));
     return await migrateStores(task, retired, { storage, runtime, report, isWanted }) && isWanted() ? retired : null;

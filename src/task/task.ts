@@ -209,7 +209,7 @@ export class Task implements Stamp {
     for (const spec of options.retired) this.state.open(spec);
     this.#checkpoint.restore(options.formerNames);
     this.#done = new OrdersDone(this.state.open(ordersStore(this.name)), runtime.now());
-    for (const name of options.formerNames) this.#done.adopt(this.state.open(ordersStore(name)));
+    this.#done.adopt(options.formerNames.map((name) => this.state.open(ordersStore(name))));
     this.#retries = new RetryInput(
       options.openRetries(this.#done.readTo),
       this.#done,

@@ -1,7 +1,7 @@
 /** What operators see of letters and do about them, from the failure to the record that went through in the end, in whole apps. */
 import { describe, expect, test } from "bun:test";
 import * as v from "valibot";
-import { createApp } from "../../../mod.ts";
+import { createApp, sum, tumbling } from "../../../mod.ts";
 import { testApp } from "../../../src/testing/testing.ts";
 import { Operator, type Row } from "./operator.ts";
 import { countingShop, failingShop } from "./shop.ts";
@@ -159,6 +159,27 @@ describe.each(logs)("on the %s log", (log) => {
       [540_000, 2],
     ]);
     expect(states(await ann.rows("/letters/late/orders"))).toEqual(["replayed"]);
+  });
+
+  test("a late letter that fails when it comes back is a dead letter whose value is shown, and taken into its step again", async () => {
+    const app = createApp("counting", { errors: { retry: false } });
+    const orders = app.topic<string, { readonly n: number }>("orders");
+    let isBroken = true;
+    const sums = app.stream(orders).groupByKey().window(tumbling("1m"), { emit: "update" }).aggregate({ n: sum((order: { readonly n: number }) => order.n) })
+      .map((window) => {
+        if (isBroken && window.value.n > 10) throw new Error("too much");
+        return window.value.n;
+      }).to("sums");
+    await using t = testApp(app, { log, startAt: 600_000 });
+    const ann = new Operator(t);
+    await t.send(orders, { n: 1 }, { key: "ann", timestamp: 590_000 });
+    await t.send(orders, { n: 50 }, { key: "ann", timestamp: 400_000 });
+    await t.replay(orders, { letters: "late", at: "now" });
+
+    expect((await ann.get("/letters/dead/orders/0"))[1]).toMatchObject({ value: { n: 50 }, key: "ann", from: { topic: expect.stringMatching(/^into:/) } });
+    isBroken = false;
+    expect(await t.replay(orders)).toBe(1);
+    expect((await t.read(sums)).map(({ value }) => value)).toEqual([1, 51]);
   });
 
   test("a record that came in time is in time however long it was a letter", async () => {
